@@ -623,6 +623,7 @@ class BalancedWords(Struct, frozen=True, forbid_unknown_fields=True):
     """Isotonic fluids that are no sodium chloride solution (M9)."""
 
     phrases: list[str]
+    weak: list[str]  # of these: those with less sodium than blood, as lactated Ringer's
 
 
 class Forms(Struct, frozen=True, forbid_unknown_fields=True):

@@ -235,6 +235,7 @@ def _fluid_of_service(resource: Resource, context: ReadContext) -> Order | None:
         carries=known.carries,
         needs_glucose=known.needs_glucose,
         balanced=known.balanced,
+        balanced_weak=known.balanced_weak,
         balanced_volume_ml=known.balanced_volume_ml,
         route=known.route,
     )
@@ -350,6 +351,7 @@ def _whole(
         carries=known.carries,
         needs_glucose=known.needs_glucose,
         balanced=known.balanced and wanted,
+        balanced_weak=known.balanced_weak,
         balanced_volume_ml=known.balanced_volume_ml,
         unrecognised=known.unrecognised,
         code_only=known.code_only,

@@ -112,6 +112,7 @@ class Order(Struct, frozen=True, kw_only=True):
     carries: bool = False  # that fluid carries a drug, which a removal would take away (F23)
     needs_glucose: bool = False  # ... and that drug has no other diluent by its label
     balanced: bool = False  # Lactated Ringer's and its like: volume given (M9), no saline order
+    balanced_weak: bool = False  # ... of less sodium than blood, as lactated Ringer's (S13)
     balanced_volume_ml: Decimal | None = None
     unrecognised: RecordText | None = None  # a medication that nothing could be made of
     code_only: bool = False  # ... because it carries a code and no name

@@ -148,6 +148,7 @@ class DrugResolver:
             carries=fluid.carries,
             needs_glucose=fluid.carries and self._is_for_glucose(product, findings.found),
             balanced=balanced is not None,
+            balanced_weak=balanced is not None and balanced.weak,
             balanced_volume_ml=balanced.volume_ml if balanced is not None else None,
             hypotonic_volume_ml=fluid.volume_ml if fluid.hypotonic else None,
             route=fluid.route if place.route == "unknown" else place.route,

@@ -230,6 +230,7 @@ class FluidReading(Struct, frozen=True, kw_only=True):
     volume_ml: Decimal | None = None
     route: Route = "unknown"
     is_salt: bool = False
+    weak: bool = False  # lactated Ringer's and its like: less sodium than blood (S13)
     carries: bool = False  # hypotonic fluid that carries a drug: no button removes it (F23)
     isotonic_carrier_ml: Decimal | None = None  # of a day: isotonic saline that carries a drug
     step: str = ""
@@ -265,6 +266,7 @@ class FluidReader:
             flat(fluids.restriction.text),
         )
         self._balanced = flat(fluids.balanced.phrases)
+        self._weak_balanced = flat(fluids.balanced.weak)
         self._large_water = flat(fluids.hypotonic.large_only)
         self._mixtures = MixtureReader(fluids, self._salt_percent)
         self._with_sodium = flat(set(saline.mixtures).difference(fluids.hypotonic.no_sodium))
@@ -376,7 +378,10 @@ class FluidReader:
         names = tuple(words(name) for name in _names(product))
         if place.route == "local" or not any(self._balanced.find(name) for name in names):
             return None
-        return FluidReading(volume_ml=_volume(product, names), step="isotonic, no saline")
+        weak = any(self._weak_balanced.find(name) for name in names)
+        return FluidReading(
+            volume_ml=_volume(product, names), weak=weak, step="isotonic, no saline"
+        )
 
     def _by_code(self, product: Product) -> FluidProduct | None:
         codings = (coding for concept in product.concepts for coding in concept.codings)

@@ -116,6 +116,7 @@ class Resolution(Struct, frozen=True, kw_only=True):
     carries: bool = False  # the hypotonic fluid carries a drug (F23)
     needs_glucose: bool = False  # that drug has no other diluent by its label
     balanced: bool = False  # Lactated Ringer's and its like: isotonic, and no saline
+    balanced_weak: bool = False  # ... with less sodium than blood
     balanced_volume_ml: Decimal | None = None
     route: Route = "unknown"
     irrigation: bool = False  # it rinses a hollow organ, which takes some of it up (F13)

@@ -350,3 +350,22 @@ def test_f10_a_recorded_dose_in_mmol_is_worked_out(resolver: DrugResolver) -> No
 def test_f10_mmol_without_a_strength_are_no_concentrate(text: str, resolver: DrugResolver) -> None:
     saline = resolver.resolve(Product(concepts=(Coded(text=text),))).saline
     assert saline is None or saline.kind != "concentrate"
+
+
+@pytest.mark.parametrize(
+    ("text", "weak"),
+    [
+        ("Ringer-Laktat 1000 ml", True),
+        ("Lactated Ringer's 1000 mL", True),
+        ("Hartmann's solution 1000 mL", True),
+        ("Ringeracetat 1000 ml", True),
+        ("Plasma-Lyte 148 1000 mL", False),
+        ("Sterofundin ISO 1000 ml", False),
+        ("Ringer's solution 1000 mL", False),
+    ],
+)
+def test_s13_which_balanced_fluid_holds_less_sodium_than_blood(
+    text: str, weak: bool, resolver: DrugResolver
+) -> None:
+    found = resolver.resolve(Product(concepts=(Coded(text=text),)))
+    assert (found.balanced, found.balanced_weak) == (True, weak)

@@ -555,6 +555,8 @@ def severe(case: Case) -> Finding:
         advice, reasons = _advice_with_room(case, advice, reasons)
     # While a correction is under way, how far it may go is read in ten seconds.
     pace = [told for told in reasons if rise and told == limit_line(case)]
+    # Lost volume is treated before the risk of a fast rise is weighed.
+    volume = volume_plan(case)[:1] if leading_risk(case) else []
     # Advice waits if the treatment of adrenal failure or the pace is on the face.
     waits = case.volume.status is Volume.ADRENAL or bool(pace) or liver_forbids_diuretics(case)
     return card(
@@ -579,10 +581,11 @@ def severe(case: Case) -> Finding:
             *pace,
             *held_lines(case),
             *shedding_lines(case),
+            *volume,
             *leading_risk(case),
             *([] if waits else advice),
             monitoring(case, due if rise else None),
-            *_but_artefact(case, plan_lines(case)),
+            *(told for told in _but_artefact(case, plan_lines(case)) if told not in volume),
             *cramp_lines(case),
             *(advice if waits else []),
         ],

@@ -23,6 +23,7 @@ from cds_service.sodium.rules.gates import (
     acute_congestion,
     at,
     concentrated_urine,
+    emergency,
     holds_salt,
     kidney_order_lines,
     latest_sodium,
@@ -125,6 +126,17 @@ def _isotonic_name(order: Order) -> str:
 def isotonic_in_siadh(case: Case, order: Order, saline: Saline) -> Finding:
     """Speaks if isotonic saline is given in SIADH: it may lower sodium further."""
     _require_large_in_low_sodium(case, saline.volume_ml)
+    injury = _injured_brain(case) if order.balanced_weak else ""
+    if injury and not emergency(case):
+        return card(
+            "warning",
+            "brain",
+            na=shown_sodium(case),
+            why_=injury,
+            do=[line("saline-for-the-brain", keep=True)],
+            why=["ringer-is-hypotonic"],
+            offer=[sodium_today()],
+        )
     acute = acute_state(case)
     if acute is not None and acute.symptom and case.volume.status in NO_VOLUME_LOST:
         _require_no_need_of_volume(case)
@@ -154,6 +166,15 @@ def isotonic_in_siadh(case: Case, order: Order, saline: Saline) -> Finding:
         why=[line("judged-euvolemic", evidence=evidence), "salt-leaves-water-stays"],
         offer=offer,
     )
+
+
+def _injured_brain(case: Case) -> str:
+    """Returns a recent injury or edema of the brain, as a fact of a card; else "" (S13)."""
+    problems, window = case.problems, case.limits.icp_days
+    swollen = problems.current(case.sets.brain_edema, window)
+    if swollen:
+        return joined("symptom", swollen[:1])
+    return joined("evidence", problems.dated(case.sets.icp_injury, window)[:1])
 
 
 def _known_urine(case: Case, urine: Reading) -> Line:

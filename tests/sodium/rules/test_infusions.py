@@ -106,6 +106,36 @@ SCENES = (
             problems=(SIADH, problem("sepsis", days=0.1), problem("shock", days=0.1)),
         ),
     ),
+    *(
+        Scene(
+            says=f"S13: Ringer's lactate at 131 in {name} is hypotonic to the brain",
+            order=replace(RINGER, balanced_weak=True),
+            story=Story(sodium="131", setting="inpatient", problems=(problem(name, days=days),)),
+            fires={"OS-ISO": "warning brain"},
+            shows=("saline-for-the-brain", "ringer-is-hypotonic"),
+        )
+        for name, days in (("tbi", 2), ("sah", 29), ("intracranial-bleed", 1))
+    ),
+    *(
+        Scene(says=f"S13: {told}: silent", order=ordered, story=story)
+        for told, ordered, story in (
+            (
+                "a balanced fluid with as much sodium as blood in brain injury",
+                RINGER,
+                Story(sodium="131", setting="inpatient", problems=(problem("tbi", days=2),)),
+            ),
+            (
+                "a brain injury of long ago",
+                replace(RINGER, balanced_weak=True),
+                Story(sodium="131", setting="inpatient", problems=(problem("tbi", days=60),)),
+            ),
+            (
+                "a normal sodium",
+                replace(RINGER, balanced_weak=True),
+                Story(sodium="138", setting="inpatient", problems=(problem("tbi", days=2),)),
+            ),
+        )
+    ),
     Scene(
         says="A17: 250 mL of Ringer's lactate are small",
         order=replace(RINGER, balanced_volume_ml=Decimal(250)),
