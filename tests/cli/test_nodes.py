@@ -71,7 +71,7 @@ def topics(node: Node, call: dict[str, Any]) -> list[str]:
     return [card["source"]["topic"]["code"] for card in answer.json()["cards"]]
 
 
-def _silent(node: Node, call: dict[str, Any]) -> bool:
+def is_silent(node: Node, call: dict[str, Any]) -> bool:
     return not topics(node, call)
 
 
@@ -147,7 +147,7 @@ def test_a_card_that_was_answered_at_one_node_stays_away_at_both(
     # The row of a card is written soon after its answer; only then is the feedback matched to it.
     # A node that is told too late what was answered shows the card: on a busy machine it is asked again.
     for node in (here, a, b):
-        until(partial(_silent, node, call))
+        until(partial(is_silent, node, call))
     call["context"]["userId"] = "Practitioner/8"
     assert [topics(node, call) for node in (a, b)] == [["sodiumMildSymptomatic"]] * 2
 
