@@ -14,13 +14,14 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from cds_service.sodium.case import assess
+from cds_service.sodium.case import Case, assess
 from cds_service.sodium.correction_rate import (
     RatePair,
     RateRules,
     RateView,
     SodiumRises,
     Verdict,
+    over_corrections,
     rate_view,
 )
 from cds_service.sodium.glucose import GlucosePair
@@ -42,9 +43,13 @@ def rate(*points: Point, later: float = 0, profile: str = "aasld", **more: Any) 
     return rate_of(chart(*points), later=later, profile=profile, **more)
 
 
-def rate_of(
+def rate_of(samples: Sequence[Sample], **more: Any) -> RateView:
+    return rate_view(case_of(samples, **more))
+
+
+def case_of(
     samples: Sequence[Sample], *, later: float = 0, profile: str = "aasld", **more: Any
-) -> RateView:
+) -> Case:
     now = max(s.at for s in samples) + timedelta(hours=later)
     case = assess(Snapshot(now=now), limits(profile), sets(), LABS)
     glucose = more.pop("glucose", {})
@@ -58,7 +63,7 @@ def rate_of(
         dialysis=more.pop("dialysis", False),
     )
     assert not more
-    return rate_view(case)
+    return case
 
 
 class Vector(NamedTuple):
@@ -694,7 +699,33 @@ def test_the_verdict_is_that_of_looking_at_every_pair(
     fast = rate_of(samples, glucose=dict(known), **more)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(RateRules, "past", every_pair)
+        patch.setattr(RateRules, "far_apart", lambda rules, ends: [*ends])
         assert rate_of(samples, glucose=dict(known), **more) == fast
+
+
+@settings(max_examples=150, deadline=None)
+@given(long_series, st.integers(1, 8), st.sampled_from(["aasld", "european"]))
+def test_the_rises_of_a_backtest_are_those_of_looking_at_every_sample(
+    points: list[tuple[int, int, dict[str, Any]]], flat: int, profile: str
+) -> None:
+    """Sodium is flat, so that some values are far enough apart for a rise and others are not."""
+    samples = [
+        replace(sample(tenth / 10, str(130 + Decimal(value - 1260) / (10 * flat))), **kind)
+        for tenth, value, kind in sorted(points, key=lambda point: point[0])
+    ]
+    fast = over_corrections(case_of(samples, profile=profile))
+    seen = rate_of(samples, profile=profile)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RateRules, "far_apart", lambda rules, ends: [*ends])
+        assert over_corrections(case_of(samples, profile=profile)) == fast
+        assert rate_of(samples, profile=profile) == seen
+
+
+def test_a_rise_that_ended_shortly_before_a_lower_value_is_an_over_correction_of_both() -> None:
+    """From 120 to about 128 after 24 h: the last value alone rose by 4.5 only."""
+    samples = chart((0, "120"), (23, "132"), (25, "124.5"))
+    found = over_corrections(case_of(samples))
+    assert [verdict.pair.end for verdict in found] == samples[1:]
 
 
 def every_pair(rules: RateRules, ends: Sequence[Sample]) -> list[Verdict]:
