@@ -75,6 +75,8 @@ class Case(Struct, frozen=True, kw_only=True, dict=True):
         view = sodium_view(self.snapshot, self.series, self.limits, self.corrected)
         if view.acute is not None and self._fall_is_explained(view.acute):
             view = replace(view, acute=None)
+        if view.regained is not None and self._fall_is_explained(view.regained):
+            view = replace(view, regained=None)
         if view.falling is not None and view.acute is None and self.rate.jump is not None:
             return replace(view, falling=None)  # nothing rests on an unconfirmed jump (F44)
         return view

@@ -295,7 +295,7 @@ def _better_causes(case: Case, severe: Iterable[str]) -> dict[str, str]:
     for symptom in severe:
         if symptom in sets.breathing and lungs:
             causes[symptom] = lungs[0]
-        elif symptom in sets.seizure and fits and near_normal and case.sodium.acute is None:
+        elif symptom in sets.seizure and fits and near_normal and not case.sodium.fell_lately:
             causes[symptom] = fits[0]
     return causes
 
@@ -305,7 +305,7 @@ def _attributable(case: Case, severe: Collection[str]) -> bool:
     value = case.effective_sodium
     if not severe or value is None:
         return False
-    if case.sodium.acute is not None or value < case.limits.severe_attributable_below:
+    if case.sodium.fell_lately or value < case.limits.severe_attributable_below:
         return True
     telling = any(c in case.sets.severe_at_higher_sodium for c in severe)
     return telling and value < case.limits.severe_attributable_higher_below

@@ -36,6 +36,8 @@ class Fall(Struct, frozen=True, kw_only=True):
     over: timedelta
     start: Sample
     unbelieved: bool = False  # so large that a wrong sample is to be excluded at once (F3)
+    from_normal: bool = False  # it began normal, with no low value in the weeks before (M10 c)
+    risen_again: bool = False  # sodium has regained as much since its lowest as is left of the fall
     goes_on: bool = True  # the newest value is lower than the one before: "down", "falling" (F33)
 
 
@@ -54,8 +56,14 @@ class SodiumView(Struct, frozen=True, kw_only=True):
     other_method: Sample | None = None  # laboratory and point of care disagree (S3)
     falling: Fall | None = None  # B.0.8 "Falling"
     acute: Fall | None = None  # M3
+    regained: Fall | None = None  # it was acute, and sodium has risen again since (F2)
     stable_since: datetime | None = None  # F46: since when low and unchanged; None if it is not
     sparse_since: datetime | None = None  # F21: the same of values that lie further apart
+
+    @property
+    def fell_lately(self) -> bool:
+        """Whether sodium fell within two days, also if it has risen since (F2)."""
+        return self.acute is not None or self.regained is not None
 
     @property
     def down(self) -> Fall | None:
@@ -94,6 +102,8 @@ def sodium_view(
     if latest is None:
         return SodiumView(rejected=series.rejected, newest_rejected=rejected, unusable=unusable)
     age = max(snapshot.now - latest.at, timedelta(0))
+    fall = acute_fall(series.samples, latest, corrected, limits)
+    regained = fall is not None and fall.risen_again
     return SodiumView(
         samples=series.samples,
         latest=latest,
@@ -106,7 +116,8 @@ def sodium_view(
         unusable=unusable,
         other_method=series.other_method,
         falling=falling(series.samples, latest, limits),
-        acute=acute_fall(series.samples, latest, corrected, limits),
+        acute=None if regained else fall,
+        regained=fall if regained else None,
         stable_since=stable_since(series.samples, limits),
         sparse_since=sparse_since(series.samples, limits),
     )
@@ -207,6 +218,7 @@ def acute_fall(
         return None  # without doubtful values it is no larger
     doubted = doubtful(exact, limits)
     unbelieved = latest in doubted or unbelieved_change(exact, limits) is not None
+    believed_all = [s for s in exact if s not in doubted and s.method == latest.method]
     believed = [s for s in starts if s not in doubted]
     fall = _largest_fall(believed, latest, window, corrected)
     if fall is None or fall.amount < least:
@@ -217,7 +229,33 @@ def acute_fall(
     begun, highest = corrected.get(fall.start, fall.start.value), limits.acute_fall_start_to
     measured = min(fall.start.value, highest) - latest.value
     amount = min(measured, min(begun, highest) - value)
-    return replace(fall, amount=amount, unbelieved=unbelieved)
+    from_normal = _began_normal(exact, fall.start, limits)
+    risen_again = _risen_again(believed_all, latest, fall)
+    return replace(
+        fall,
+        amount=amount,
+        unbelieved=unbelieved,
+        from_normal=from_normal,
+        risen_again=risen_again,
+    )
+
+
+def _risen_again(samples: Sequence[Sample], latest: Sample, fall: Fall) -> bool:
+    """Whether sodium has regained as much since its lowest value as is left of the fall (F2).
+
+    It rises then, and what is left is no new fall: no card says that it "fell".
+    """
+    lowest = min((s.value for s in samples if s.at > fall.start.at), default=latest.value)
+    return latest.value - lowest >= fall.start.value - latest.value
+
+
+def _began_normal(samples: Sequence[Sample], start: Sample, limits: Limits) -> bool:
+    """Whether the fall began at a normal value, with no low one in the weeks before (M10 c)."""
+    return start.value >= limits.acute_normal_from and not any(
+        s.value <= limits.rate_normal_above
+        and timedelta(0) < start.at - s.at <= limits.acute_clean_days
+        for s in samples
+    )
 
 
 def _was_high(samples: Sequence[Sample], start: Sample, limits: Limits) -> bool:

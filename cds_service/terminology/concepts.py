@@ -86,7 +86,8 @@ class ConceptMatcher:
                 found.update(self._snomed[code])
                 decided = True
         named = {concept for name in texts_of(coded) for concept in self._named(words(name))}
-        found -= {key for key in found - named if named & found & self._yields_to[key]}
+        chosen = named & (found | with_text)
+        found -= {key for key in found - named if chosen & self._yields_to[key]}
         by_code = found | (with_text & named)
         if decided:
             return ConceptMatch(

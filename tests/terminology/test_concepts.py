@@ -385,3 +385,21 @@ def test_f7_a_code_of_nausea_and_vomiting_is_of_nausea_alone_if_the_words_say_so
 ) -> None:
     found = matcher.match(Coded(codings=(Coding(ICD10, code, ""),), text=text))
     assert set(found) == wanted
+
+
+@pytest.mark.parametrize(
+    ("display", "overload"),
+    [
+        ("Water intoxication", False),
+        ("Wasserintoxikation", False),
+        ("Fluid overload due to water intoxication", True),
+        ("Other fluid overload", True),
+        ("", True),
+    ],
+)
+def test_f2_water_that_was_drunk_is_no_fluid_overload(
+    display: str, overload: bool, matcher: ConceptMatcher
+) -> None:
+    found = matcher.match(icd("E87.79", display))
+    assert ("fluid-overload" in found) is overload
+    assert ("psychogenic-polydipsia" in found) is ("ntoxi" in display)

@@ -39,6 +39,7 @@ from cds_service.sodium.rules.follow_up import (
 from cds_service.sodium.rules.gates import (
     acute_fall_leads,
     acute_lines,
+    acute_water,
     adrenal_crisis,
     at,
     below_plausible,
@@ -57,6 +58,7 @@ from cds_service.sodium.rules.gates import (
     inpatient,
     is_from_before,
     latest_sodium,
+    likely_acute,
     lines_of,
     liver_forbids_diuretics,
     low_glucose_lines,
@@ -87,6 +89,7 @@ from cds_service.sodium.rules.gates import (
     unbelieved_lines,
     undiluted,
     undiluted_lines,
+    water_stays_restricted,
     what_raises,
     will_shed_water,
 )
@@ -119,7 +122,6 @@ from cds_service.sodium.rules.plan import (
 )
 from cds_service.sodium.rules.room import (
     hold_line,
-    likely_acute,
     limit_line,
     limit_reached,
     plain_limit,
@@ -455,6 +457,8 @@ def _acute_background(case: Case) -> list[Line]:
 
 def _limit_if_adapted(case: Case) -> list[Line]:
     """Returns the ceiling of the rise; if the onset was likely under two days, that none holds."""
+    if acute_water(case) is not None:
+        return [line("no-limit-documented", keep=True)]
     if likely_acute(case):
         return [line("no-limit-acute", keep=True)]
     return [limit_line(case)]
@@ -524,9 +528,12 @@ def _after_glucose(case: Case, lead: Line) -> list[Line]:
 def _harmful_restriction(case: Case) -> list[Line]:
     """Returns the words on fluid restriction only if it harms or is ordered already.
 
-    Its conditions do not belong beside an emergency; a likely adrenal failure does (F5).
+    Its conditions do not belong beside an emergency; a likely adrenal failure does (F5). Where the
+    card of a rise says that extra water stays restricted, nothing else is said of it (F27).
     """
     restriction = case.restriction
+    if restriction.verdict == "never" and case.rate.rule and water_stays_restricted(case):
+        return list(restriction.adrenal)
     if restriction.verdict in ("never", "ordered"):
         return restriction_lines(case)
     return list(restriction.adrenal)

@@ -46,6 +46,7 @@ from cds_service.sodium.glucose import (
 )
 from cds_service.sodium.problems import pressing_rise_began
 from cds_service.sodium.results import Band, Freshness, Rejected, Sample, band_of
+from cds_service.sodium.sodium import Fall
 from cds_service.sodium.volume import Volume
 from cds_service.terminology.types import DrugMatch
 
@@ -885,12 +886,46 @@ def shedding_water(case: Case) -> Decimal | None:
     return osmolality.value if osmolality.below(below) else None
 
 
+def acute_water(case: Case) -> Fall | None:
+    """Returns the fall of which the record proves that too much water made it within two days (F2).
+
+    It began normal, and the urine is dilute or a setting explains it. A very low value is no risk
+    of demyelination then; every other risk means a brain that may have adapted.
+    """
+    fall = case.sodium.acute
+    if fall is None or not fall.from_normal:
+        return None
+    if not set(case.risk.reasons) <= {Sign.SODIUM_VERY_LOW}:
+        return None
+    explained = case.acute_setting is not None or bool(drinks_compulsively(case))
+    return fall if explained or shedding_water(case) is not None else None
+
+
+def likely_acute(case: Case) -> bool:
+    """Returns whether the brain is in danger and has hardly adapted: no limit holds then (F2).
+
+    Compulsive drinking lasts for years, and proves no short onset without a fall from normal.
+    """
+    if acute_water(case) is not None:
+        return True
+    setting = case.acute_setting
+    if setting is None or setting.lasts or case.risk.high:
+        return False
+    return emergency(case) or bool(case.encephalopathy or case.sodium.acute)
+
+
 def shedding_lines(case: Case, *, order: bool = False) -> list[Line]:
     """Returns that sodium may rise fast by itself, as it does in dilute urine (F27).
 
-    The card of an order says it in fewer words.
+    The card of an order says it in fewer words. In an acute fall the water that flows out is the
+    cure: nothing is to hold it back (F2).
     """
     osmolality = shedding_water(case)
+    if osmolality is not None and likely_acute(case):
+        key = "let-water-go" if acute_water(case) else "let-water-go-likely"
+        return [line(key, value=osmolality, keep=True)]
+    if acute_water(case) is not None:
+        return []
     if osmolality is not None:
         key = "shedding-order" if order else "shedding-water"
         return [line(key, value=osmolality, keep=True)]

@@ -21,6 +21,7 @@ from cds_service.sodium.rules.book import order_rule
 from cds_service.sodium.rules.follow_up import workup_suggestions
 from cds_service.sodium.rules.gates import (
     EUROPEAN,
+    acute_water,
     circulation_fails,
     drinking_lines,
     drip_lines,
@@ -30,6 +31,7 @@ from cds_service.sodium.rules.gates import (
     isotonic_by_glucose,
     kidney_order_lines,
     kidneys_shed_nothing,
+    likely_acute,
     low_glucose_lines,
     may_be_unusable_within,
     names_bolus,
@@ -531,17 +533,26 @@ def severe_symptoms(case: Case, order: Order, saline: Saline) -> Finding:
     do = _guardrails(case, saline)
     if not case.symptoms.attributable:
         do.append(line("look-further", na=latest.shown))
-    slowly = case.limits.profile == EUROPEAN and case.risk.high
+    fall = acute_water(case)
     return _saline_card(
         case,
         order,
         "info",
-        "risk" if slowly else "main",
+        _severe_summary(case),
         supported=not _eclampsia_alone(case),
         do=do,
         why=_watch(case),
         limit=day_limit(case),
+        more_facts={"fall": number(fall.amount), "hours": in_hours(fall.over)} if fall else {},
     )
+
+
+def _severe_summary(case: Case) -> str:
+    """Returns the summary: no limit of a day is named where none holds (F2)."""
+    if likely_acute(case):
+        return "acute" if acute_water(case) else "likely-acute"
+    slowly = case.limits.profile == EUROPEAN and case.risk.high
+    return "risk" if slowly else "main"
 
 
 def _eclampsia_alone(case: Case) -> bool:
@@ -854,13 +865,17 @@ def _guardrails(case: Case, saline: Saline) -> list[Line]:
     if saline.percent is None:
         lines.append(line("strength-unknown", keep=True))
     shedding = shedding_lines(case, order=True)
-    drinking = drinking_lines(case) if shedding else []
+    drinking = drinking_lines(case) if shedding and not likely_acute(case) else []
     return [*lines, *shedding, _stop_line(case), *drinking, after_each_bolus(case)]
 
 
 def _stop_line(case: Case) -> Line:
     """Returns when to stop, with the limit of the chart's card and its ceiling (F31, F32)."""
     limits = case.limits
+    if likely_acute(case):
+        key = "stop-when-acute" if acute_water(case) else "stop-when-likely-acute"
+        up = "5" if limits.profile == EUROPEAN else f"4-{number(limits.rate_goal)}"
+        return line(key, keep=True, up=up)
     if limits.profile != EUROPEAN:
         return line("stop-when", keep=True, limit=day_limit(case), goal=limits.rate_goal)
     said = limit_line(case)

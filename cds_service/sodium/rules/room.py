@@ -18,6 +18,7 @@ from cds_service.sodium.rules.gates import (
     at,
     emergency,
     inpatient,
+    likely_acute,
     osmolality_normal,
     rising_too_fast,
 )
@@ -75,17 +76,6 @@ def _no_limit(case: Case) -> NoLimit:
     if osmolality_normal(case):
         return "doubted"
     return "steady" if case.sodium.band is Band.MILD and not inpatient(case) else ""
-
-
-def likely_acute(case: Case) -> bool:
-    """Returns whether the brain is in danger and has hardly adapted: no limit holds then (F2).
-
-    Compulsive drinking lasts for years, and proves no short onset.
-    """
-    setting = case.acute_setting
-    if setting is None or setting.lasts or case.risk.high:
-        return False
-    return emergency(case) or bool(case.encephalopathy or case.sodium.acute)
 
 
 def _lowered_on_purpose(case: Case) -> bool:

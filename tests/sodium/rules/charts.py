@@ -289,6 +289,19 @@ def two_methods(direct: str, indirect: str, *results: Any) -> Story:
         sodium=None,
         setting="inpatient",
         results=(gas, result("sodium", indirect, 1.2), *results),
+
+def drowned(
+    *problems: Any, before: str | None = "139", sodium: str = "119", lowest: str | None = None
+) -> Story:
+    """Water drunk within hours: a fall from `before`, by way of `lowest`, in a dilute urine."""
+    then = () if before is None else (result("sodium", before, 6.5 if lowest is None else 9.5),)
+    between = () if lowest is None else (result("sodium", lowest, 4),)
+    return Story(
+        sodium=sodium,
+        sodium_hours=0.5,
+        setting="inpatient",
+        results=(*then, *between, result("urine-osmolality", "85", 0.5)),
+        problems=problems,
     )
 
 
@@ -306,6 +319,9 @@ CHARTS: tuple[Story, ...] = (
     two_methods("115", "124", result("total-protein", "3.5", 20)),
     Story(sodium="128", setting="inpatient", orders=(NOURISHED,)),
     Story(sodium="128", setting="inpatient", orders=(replace(NOURISHED, fluid_name=None),)),
+    drowned(SEIZURE),
+    drowned(),
+    drowned(SEIZURE, problem("stimulant-poisoning", days=0.1), before=None),
     *REACHED,
     *LIGHT,
     in_siadh(isotonic("1000")),
