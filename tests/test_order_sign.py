@@ -54,7 +54,7 @@ def said(body: dict[str, Any]) -> str:
         ((draft("hydrochlorothiazide"), draft("sertraline")), "138", "hydrochlorothiazide plus sertraline"),
         ((draft("tolvaptan"), restriction_order()), "124", "24 h of a vaptan"),
         ((draft("tolvaptan"), saline()), "122", "hypertonic saline"),
-        ((draft("sertraline"), draft(("", "Zoloft 50 mg"))), "131", "twice"),
+        ((draft("sertraline"), draft(("", "Zoloft 50 mg"))), "131", "two orders of sertraline"),
     ],
     ids=["ssri+thiazide", "thiazide+ssri", "vaptan+restriction", "vaptan+saline", "two names"],
 )  # fmt: skip

@@ -419,6 +419,7 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
     diuretics: ClassSet
     vaptans: ClassSet
     antidiuretics: ClassSet  # F7
+    kept_doubles: ClassSet  # of two such orders none is called one too many (F38)
     kept_in_a_rise: ClassSet  # hold water back, so that stopping them speeds a rise
     cytotoxics: ClassSet
     aquaretics: ClassSet  # F6

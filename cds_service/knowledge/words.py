@@ -766,6 +766,8 @@ class DoseWords(Struct, frozen=True, forbid_unknown_fields=True):
     days: list[str]  # behind "2 x" it is a number a day
     counts: dict[str, Decimal]  # numbers in words
     daily: dict[str, Decimal]  # "bid": two times a day
+    in_turn: list[str]  # one dose of several: once, then, as needed (F38)
+    later: list[str]  # it begins on a later day
     source: str
     where: str
     evidence: Evidence

@@ -141,6 +141,27 @@ def instruction_text(given: Sequence[Instruction]) -> str:
     return " ".join(filter(None, texts))
 
 
+def regimen(order: Resource, names: Sequence[str], vocabulary: Vocabulary) -> str:
+    """What an order says of strength, dose, rate, route and time; "" if it says no dose (F38)."""
+    given = instructions_of(order)
+    says_dose = [dose_quantities(one) or _rates(one) or instruction_text([one]) for one in given]
+    if not given or not all(says_dose):
+        return ""
+    strengths = [vocabulary.doses.strength(read_words(name)) for name in names]
+    known = next((mg for mg in strengths if mg is not None), None)
+    return f"{known} {msgspec.json.encode(given).decode().casefold()}"
+
+
+def is_in_turn(order: Resource, vocabulary: Vocabulary) -> bool:
+    """Whether an order is one of several by its words or times: once, then, as needed (F38)."""
+    given = instructions_of(order)
+    as_needed = any(
+        one.as_needed_boolean is True or one.as_needed_codeable_concept is not None for one in given
+    )
+    once = any(_is_once(one.timing or NO_TIMING, vocabulary.code_lists) for one in given)
+    return as_needed or once or vocabulary.doses.is_in_turn(read_words(instruction_text(given)))
+
+
 def dose_quantities(instruction: Instruction) -> list[Quantity]:
     """Doses of one instruction, under the names that the versions of FHIR give them."""
     quantities = [one.dose_quantity for one in instruction.dose_and_rate]
@@ -203,6 +224,8 @@ def first_day_mg(order: Resource, names: Sequence[str], vocabulary: Vocabulary) 
     if not given:
         return strength
     first, text = given[0], read_words(instruction_text(given[:1]))
+    if reader.begins_later(text):
+        return None
     times = _times_a_day(first.timing or NO_TIMING, lists) or reader.times(text)
     quantities = dose_quantities(first)
     known = _largest([_mg_of(one, strength, reader) for one in quantities])

@@ -21,6 +21,8 @@ from cds_service.records.dosage import (
     given_as,
     instruction_text,
     instructions_of,
+    is_in_turn,
+    regimen,
 )
 from cds_service.records.fhir_types import (
     NO_DISPENSE,
@@ -367,6 +369,8 @@ def _whole(
         daily_dose_mg=doses.daily_dose_mg,
         first_day_mg=_first_day_mg(resource, medicine, known, context),
         single_dose=doses.single_dose,
+        regimen=regimen(resource, _names_of(medicine), context.vocabulary),
+        in_turn=is_in_turn(resource, context.vocabulary),
         reasons=_reasons(resource, context),
         about=_about(resource, kind, context),
         stoppable=_is_stoppable(resource, known, context),
@@ -442,9 +446,13 @@ def _first_day_mg(
     """What the first day of a single vaptan brings; a rule asks it of no other order."""
     if known.ingredient_count != 1 or [d.cls for d in known.drugs] != [DrugClass.VAPTAN]:
         return None
+    return first_day_mg(resource, _names_of(medicine), context.vocabulary)
+
+
+def _names_of(medicine: Medicine) -> list[str]:
+    """Every name of a product, as the record gives it."""
     said = (*medicine.concepts, *(item for item, _ in medicine.ingredients), *medicine.displays)
-    names = [name for coded in said for name in texts_of(coded)]
-    return first_day_mg(resource, names, context.vocabulary)
+    return [name for coded in said for name in texts_of(coded)]
 
 
 def _status(resource: Resource, context: ReadContext) -> str:

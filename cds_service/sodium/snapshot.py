@@ -128,6 +128,8 @@ class Order(Struct, frozen=True, kw_only=True):
     daily_dose_mg: Decimal | None = None
     first_day_mg: Decimal | None = None  # by its first instruction, its words, or its name
     single_dose: bool = False
+    regimen: str = ""  # dose, rate, route and timing as they came; "" if nothing says a dose
+    in_turn: bool = False  # it is one of several by its words: once, then, as needed (F38)
     reasons: frozenset[str] = frozenset()  # concepts of reasonCode
     about: frozenset[str] = frozenset()  # concepts of what is ordered, if it is no medicine
     stoppable: bool = (
@@ -150,6 +152,16 @@ class Order(Struct, frozen=True, kw_only=True):
 def same_order(one: Order, other: Order) -> bool:
     """Whether two drafts order the same drugs, the same saline, or both restrict fluid (F38)."""
     return bool(_content(one)) and _content(one) == _content(other)
+
+
+def repeats(one: Order, other: Order) -> bool:
+    """Whether one of two drafts is a mistake: drug, dose, route and timing are the same (F38).
+
+    A dose that is given once, later, or as needed is meant beside another.
+    """
+    if not same_order(one, other) or one.in_turn or other.in_turn:
+        return False
+    return one.fluid_restriction or (bool(one.regimen) and one.regimen == other.regimen)
 
 
 def _content(order: Order) -> tuple[object, ...]:

@@ -6,7 +6,7 @@ import re
 from decimal import Decimal
 
 from cds_service.knowledge.words import DoseWords
-from cds_service.terminology.text import Words
+from cds_service.terminology.text import Words, words
 from cds_service.terminology.units import decimal_of
 
 _ONE = Decimal(1)
@@ -24,10 +24,19 @@ class DoseReader:
         self._tablets, self._times = frozenset(doses.tablets), frozenset(doses.times)
         self._spans, self._days = frozenset(doses.spans), frozenset(doses.days)
         self._counts, self._daily = doses.counts, doses.daily
+        self._in_turn, self._later = _phrases(doses.in_turn), _phrases(doses.later)
 
     def is_tablet(self, unit: str) -> bool:
         """Whether a unit counts tablets."""
         return unit.strip("{}[] ").lower() in self._tablets
+
+    def is_in_turn(self, text: Words) -> bool:
+        """Whether words say that a dose is one of several: once, then, as needed (F38)."""
+        return self.begins_later(text) or _names(text, self._in_turn)
+
+    def begins_later(self, text: Words) -> bool:
+        """Whether words say that a dose begins on a later day."""
+        return _names(text, self._later)
 
     def strength(self, name: Words) -> Decimal | None:
         """Returns the first milligrams of a name, with their count: "Samsca 4 x 15 mg" is 60."""
@@ -99,3 +108,12 @@ class DoseReader:
             return None
         token = text.tokens[at]
         return self._counts.get(token) or decimal_of(token)
+
+
+def _phrases(listed: list[str]) -> tuple[str, ...]:
+    return tuple(f" {' '.join(words(phrase).tokens)} " for phrase in listed)
+
+
+def _names(text: Words, phrases: tuple[str, ...]) -> bool:
+    told = f" {' '.join(text.tokens)} "
+    return any(phrase in told for phrase in phrases)

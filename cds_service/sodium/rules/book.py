@@ -9,8 +9,9 @@ from msgspec.structs import replace
 
 from cds_service.engine.finding import Finding, Line
 from cds_service.engine.rule import RuleBook
+from cds_service.engine.wording import saline_of
 from cds_service.sodium.case import Case
-from cds_service.sodium.snapshot import Order, same_order
+from cds_service.sodium.snapshot import Order, repeats, same_order
 
 BY_WORDS = ("text", "brand")
 Gate = Literal["deceased", "under-age", "comfort-care"]  # keys of `silence` in words.toml
@@ -31,10 +32,45 @@ def _holds(case: Case, gate: Gate) -> bool:
 
 def finished(case: Case, order: Order, finding: Finding) -> Finding:
     """Returns the finding with what is said of every order: its recorded names, and its double."""
-    twice = [d for d in case.snapshot.drafts if d.reference != order.reference]
-    if any(same_order(order, other) for other in twice):
-        finding = replace(finding, do=(*finding.do, Line("ordered-twice", keep=True)))
+    told = _beside_the_same(case, order)
+    finding = finding if told is None else replace(finding, do=(*finding.do, told))
     return matched_by_name(order, finding)
+
+
+def _beside_the_same(case: Case, order: Order) -> Line | None:
+    """Returns that a draft came twice, or that the same drug is ordered in two ways (F38).
+
+    A loading dose and its maintenance are two orders that are both meant: none is to be removed. Of
+    a drug whose lack harms at once no card says that one of two alike goes.
+    """
+    if is_doubled(case, order):
+        return Line("ordered-twice", keep=True)
+    if not any(same_order(order, other) for other in _others(case, order)):
+        return None
+    return Line("ordered-in-parts", {"drug": _called(order)})
+
+
+def is_doubled(case: Case, order: Order) -> bool:
+    """Tells whether the same dose by the same route and times is drafted again, by mistake."""
+    doubled = any(repeats(order, other) for other in _others(case, order))
+    return doubled and not _kept(case, order)
+
+
+def _others(case: Case, order: Order) -> list[Order]:
+    return [d for d in case.snapshot.drafts if d.reference != order.reference]
+
+
+def _kept(case: Case, order: Order) -> bool:
+    """Tells whether one of two such orders is never called one too many."""
+    raises = order.saline is not None and order.saline.kind in ("hypertonic", "concentrate")
+    return raises or any(drug.cls in case.sets.kept_doubles for drug in order.drugs)
+
+
+def _called(order: Order) -> str:
+    """Returns what a card calls the drugs of an order."""
+    if order.saline is not None and order.saline.percent is not None:
+        return saline_of(order.saline.percent, mixed=bool(order.saline.mixture))
+    return ", ".join(drug.name for drug in order.drugs)
 
 
 def matched_by_name(order: Order, finding: Finding) -> Finding:

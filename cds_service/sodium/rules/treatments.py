@@ -20,7 +20,7 @@ from cds_service.sodium.restriction import (
     little_urine_sodium,
 )
 from cds_service.sodium.results import Freshness
-from cds_service.sodium.rules.book import order_rule
+from cds_service.sodium.rules.book import is_doubled, order_rule
 from cds_service.sodium.rules.gates import (
     actionable,
     cirrhosis,
@@ -80,12 +80,17 @@ def is_salt_tablet(order: Order) -> bool:
 
 
 @order_rule("OS-SALT", is_salt_tablet, otherwise="no-salt-tablet", without_sodium=True)
-def salt_tablets(case: Case, _order: Order, _salt: bool) -> Finding:
+def salt_tablets(case: Case, order: Order, _salt: bool) -> Finding:
     """Speaks if salt tablets are ordered in overload, or if a diagnosis says that salt is held.
 
-    Restriction is offered only in judged overload; for a warning the diagnosis is enough.
+    Restriction is offered only in judged overload; for a warning the diagnosis is enough. The same
+    tablets twice are told in any state.
     """
-    require(case.volume.status not in SALT_TREATS, "salt-is-treatment")
+    treats, doubled = case.volume.status in SALT_TREATS, is_doubled(case, order)
+    require(doubled or not treats, "salt-is-treatment")
+    if doubled and (treats or not (case.volume.status is Volume.HYPER or holds_salt(case))):
+        salt = DrugName.SODIUM_CHLORIDE
+        return card("info", "twice", drugs=[salt], drug=salt, do=[])
     if case.volume.status is Volume.HYPER:
         condition = first_evidence(case)
         return card(

@@ -575,12 +575,28 @@ SCENES = (
     Scene(says="desmopressin at 136", order=selected("desmopressin"), story=at("136")),
     # -- F38: one drug twice among the drafts
     Scene(
-        says="F38: sertraline is drafted twice",
+        says="F38: sertraline is drafted twice, the same dose at the same time",
+        order=replace(SERTRALINE, regimen="50 mg daily"),
+        story=at(
+            "129",
+            drafts=(
+                replace(
+                    selected("sertraline", reference="MedicationRequest/2"), regimen="50 mg daily"
+                ),
+            ),
+        ),
+        fires={"OS-LOW": "warning main"},
+        removes=True,
+        shows=("ordered-twice",),
+    ),
+    Scene(
+        says="F38: two orders of one drug without a dose may both be meant",
         order=SERTRALINE,
         story=at("129", drafts=(selected("sertraline", reference="MedicationRequest/2"),)),
         fires={"OS-LOW": "warning main"},
         removes=True,
-        shows=("ordered-twice",),
+        shows=("ordered-in-parts",),
+        hides=("ordered-twice",),
     ),
     Scene(
         says="F38: two drugs are no double",

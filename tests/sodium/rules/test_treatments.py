@@ -18,7 +18,22 @@ def ward(*problems: object, **more: object) -> Story:
     return replace(LOW, problems=problems, **more)
 
 
+TWICE = replace(TABLET, regimen="1 g three times a day")
+AGAIN = replace(TWICE, reference="MedicationRequest/2")
+
 SCENES = (
+    Scene(
+        says="F38: the same salt tablets twice",
+        order=TWICE,
+        story=ward(drafts=(AGAIN,)),
+        fires={"OS-SALT": "info twice"},
+        shows=("ordered-twice",),
+    ),
+    Scene(
+        says="F38: salt tablets twice in another dose may both be meant, and no card comes of it",
+        order=TWICE,
+        story=ward(drafts=(replace(AGAIN, regimen="2 g daily"),)),
+    ),
     Scene(
         says="vector 7: restriction six days after a bleed",
         order=restriction(),
