@@ -441,6 +441,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     clamp_sodium_below: Decimal
     low_glucose_below: Decimal
     low_glucose_hours: timedelta
+    low_glucose_memory_hours: timedelta
+    low_glucose_code_hours: timedelta
     lowering_critical_below: Decimal
     lowering_warning_below: Decimal
     lowering_b_warning_below: Decimal

@@ -419,6 +419,8 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
     diuretics: ClassSet
     vaptans: ClassSet
     antidiuretics: ClassSet  # F7
+    low_glucose: ProblemSet  # recorded lately: glucose may fall again (B.3)
+    low_glucose_lasting: ProblemSet  # the same, at any date
     kept_doubles: ClassSet  # of two such orders none is called one too many (F38)
     kept_in_a_rise: ClassSet  # hold water back, so that stopping them speeds a rise
     cytotoxics: ClassSet

@@ -257,12 +257,41 @@ def hypotonic(case: Case, order: Order, _hypotonic: bool) -> Finding:
     require(state != "over" and (is_low or not state), "re-lowering")
     require(not (is_low and _is_clamp(case, order)), "clamp")
     require(not _glucose_needs_it(case), "glucose")
+    if is_low and not state and order.hypotonic and _glucose_was_low(case):
+        return _after_low_glucose(case)
     if keeper is not None and not is_low:
         return _beside_water_keeper(case, order, keeper)
     require(not (state == "near" and is_diluent(case, order)), "re-lowering")
     if state == "near" or (state and acute_state(case) is None and not is_diluent(case, order)):
         return _while_rising(case, order, state)
     return _in_low_sodium(case, order, keeper)
+
+
+def _glucose_was_low(case: Case) -> bool:
+    """Tells whether glucose was low lately, or may fall again: the drip then keeps it up (B.3)."""
+    limits, sets = case.limits, case.sets
+    values = case.readings.within(Analyte.GLUCOSE, limits.low_glucose_memory_hours)
+    if any(value.below(limits.low_glucose_below) for value in values):
+        return True
+    recent = case.problems.current(sets.low_glucose, limits.low_glucose_code_hours)
+    return bool(recent) or bool(case.problems.active(sets.low_glucose_lasting))
+
+
+def _after_low_glucose(case: Case) -> Finding:
+    """Returns that the glucose stays, in less water: without it glucose falls again (B.3)."""
+    acute = acute_state(case)
+    return card(
+        "info" if acute is None else acute.indicator,
+        "low-glucose",
+        na=shown_sodium(case),
+        do=[
+            line("keep-glucose", keep=True),
+            *(acute.lines() if acute is not None else []),
+            line("count-diluent"),
+        ],
+        why=["low-glucose-lately", "free-water"],
+        offer=[sodium_now(case) if acute is not None else sodium_today()],
+    )
 
 
 def _while_rising(case: Case, order: Order, state: Brake) -> Finding:
@@ -445,7 +474,7 @@ def _removal(case: Case, order: Order, *, acute: bool = False) -> list[Suggestio
     In the mild band it is offered only in an acute fall, or beside symptoms.
     """
     mixed = order.carries or order.tube_water or (order.saline is not None and order.saline.mixture)
-    if mixed or not may_remove(case):
+    if mixed or not may_remove(case) or _glucose_was_low(case):
         return []
     if case.sodium.band is Band.MILD and not acute:
         return []
