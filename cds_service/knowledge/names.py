@@ -79,6 +79,7 @@ class DrugClass(StrEnum):
     POTASSIUM = "potassium"
     SODIUM_PHOSPHATE = "sodium-phosphate"
     THIAZIDE = "thiazide"
+    THYROID_HORMONE = "thyroid-hormone"
     UREA = "urea"
     VAPTAN = "vaptan"
 

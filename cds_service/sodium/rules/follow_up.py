@@ -301,6 +301,13 @@ def cortisol_suggestions(case: Case) -> list[Suggestion]:
     return _missing(case, "workup-adrenal", tests, _workup_window(case), "urgent")
 
 
+def cortisol_first(case: Case) -> list[Suggestion]:
+    """Returns the button that draws cortisol before a drug that adrenal failure forbids (F5)."""
+    if case.volume.status is Volume.ADRENAL or on_glucocorticoid(case):
+        return []
+    return _missing(case, "workup-adrenal", (Analyte.CORTISOL,), _workup_window(case), "urgent")
+
+
 def _repeat_was_low(case: Case) -> bool:
     """Returns whether the sample before the latest was low too."""
     return len(case.sodium.samples) > 1 and case.is_low(case.sodium.samples[-2])
