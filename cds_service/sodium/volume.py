@@ -295,7 +295,9 @@ def _on_diuretic(case: Case) -> bool:
 def ods_risk(case: Case) -> OdsRisk:
     """Returns why sodium must rise more slowly in this patient, each reason once (B.0.6, S10)."""
     limits, sets, problems, readings = case.limits, case.sets, case.problems, case.readings
-    reasons = list(problems.active(sets.demyelination_risk))
+    # An acute failure of the liver is no chronic disease of it (F11).
+    chronic = problems.without(sets.acute_liver_failure.names)
+    reasons = list(chronic.active(sets.demyelination_risk))
     reasons += problems.current(sets.low_potassium, limits.demyelination_hypokalemia_days)
     potassium = readings.latest(Analyte.POTASSIUM, limits.demyelination_potassium_hours)
     low = potassium is not None and potassium.below(limits.demyelination_potassium_below)

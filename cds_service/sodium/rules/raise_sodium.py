@@ -530,6 +530,8 @@ def severe_symptoms(case: Case, order: Order, saline: Saline) -> Finding:
     shift = case.glucose
     if shift is not None and _explains_the_symptoms(case):
         return _glucose_before_saline(case, order, shift)
+    if acute_liver_failure(case):
+        return _for_the_liver(case, order, saline)
     do = _guardrails(case, saline)
     if not case.symptoms.attributable:
         do.append(line("look-further", na=latest.shown))
@@ -553,6 +555,25 @@ def _severe_summary(case: Case) -> str:
         return "acute" if acute_water(case) else "likely-acute"
     slowly = case.limits.profile == EUROPEAN and case.risk.high
     return "risk" if slowly else "main"
+
+
+def _for_the_liver(case: Case, order: Order, saline: Saline) -> Finding:
+    """Returns that a coma of acute liver failure is brain edema, with a target of its own (F11)."""
+    deep = case.sodium.band is not Band.MILD
+    return _saline_card(
+        case,
+        order,
+        "info",
+        "liver",
+        supported=True,
+        do=[
+            line("liver-brain", keep=True),
+            *([bolus_line(case, saline), after_each_bolus(case)] if deep else []),
+        ],
+        why=[*symptom_lines(case), *result_doubts(case)],
+        na=shown_sodium(case),
+        symptom=first_symptom(case),
+    )
 
 
 def _eclampsia_alone(case: Case) -> bool:

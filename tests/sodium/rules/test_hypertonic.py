@@ -23,6 +23,9 @@ EDEMA = problem("cerebral-edema", days=1)
 ADULT = Story().patient
 
 
+ALF = problem("acute-liver-failure", "advanced-liver", "hepatic-failure", days=1)
+
+
 def ward(sodium: str | None, **more: object) -> Story:
     """An inpatient whose sodium is two hours old."""
     return Story(sodium=sodium, setting="inpatient", **more)  # type: ignore[arg-type]  # keywords of Story
@@ -551,6 +554,29 @@ SCENES = (
         shows=("liver-target",),
     ),
     Scene(
+        says="F11: acute liver failure in coma, 132: its own target, no limit of 5",
+        order=saline(),
+        story=ward("132", problems=(ALF, problem("coma", days=0.1))),
+        fires={"OS-HTS-SEV": "info liver"},
+        shows=("liver-brain",),
+        hides=("stop-when", "look-further", "give-aasld"),
+    ),
+    Scene(
+        says="F11: acute liver failure in coma below mild: a bolus too",
+        order=saline(ml="100"),
+        story=ward("124", problems=(ALF, problem("coma", days=0.1))),
+        fires={"OS-HTS-SEV": "info liver"},
+        shows=("liver-brain", "give-aasld", "sodium-after-each"),
+        hides=("stop-when",),
+    ),
+    Scene(
+        says="F11: coma without the liver keeps its limit",
+        order=saline(ml="100"),
+        story=ward("124", problems=(problem("coma", days=0.1),)),
+        fires={"OS-HTS-SEV": "info main"},
+        hides=("liver-brain",),
+    ),
+    Scene(
         says="F11: hepatic failure with encephalopathy and no cirrhosis counts as acute",
         order=saline(),
         story=ward("138", problems=(problem("hepatic-failure", "encephalopathy", days=1),)),
@@ -750,3 +776,9 @@ def test_a_reader_of_the_headline_alone_does_not_take_it_for_a_permission() -> N
     acute = headline(ward("130", results=(result("sodium", 140, 20),)))
     assert "no indication" not in acute
     assert acute.index("acute") < acute.index("give now")
+
+
+def test_f11_acute_liver_failure_alone_is_no_chronic_disease_with_a_risk_of_demyelination() -> None:
+    assert ward("124", problems=(ALF,)).case().risk.reasons == ()
+    chronic = ward("124", problems=(ALF, problem("cirrhosis", days=900))).case()
+    assert chronic.risk.reasons == ("cirrhosis",)
