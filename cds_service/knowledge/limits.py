@@ -251,6 +251,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     discharge_falling_from: Decimal
     discharge_falling_hours: timedelta
     discharge_repeat_days: timedelta
+    discharge_off_hours: timedelta
     discharge_steady_hours: timedelta
     discharge_steady_within: Decimal
     # Sodium check after starting a drug (PV-DRUGCHK).

@@ -36,13 +36,18 @@ from cds_service.sodium.rules.gates import (
 from cds_service.sodium.rules.not_home_yet import NotHomeYet, adrenal_evidence, not_home_yet
 from cds_service.sodium.rules.plan import combination_lines, risk_lines
 from cds_service.sodium.rules.room import passed_limit
+from cds_service.sodium.rules.written_anew import written_anew
 from cds_service.sodium.stay import Stay
 from cds_service.sodium.volume import Volume
+from cds_service.terminology.types import DrugMatch
 
 REPEAT_BY = "repeat-by"
 ORDER_SOURCES = ("NutritionOrder", "ServiceRequest")  # where a fluid restriction is ordered
+ANEW = "anew"
 # variants of DC-LOW that repeat sodium before the patient goes
 NOT_STEADY_YET = ("severe", "old", "symptom", "acute", "falling", "adrenal")
+# variants of DC-LOW that give their summary to a drug that is written anew
+GIVES_WAY_TO_ANEW = ("fall", "open", "treated", "known")
 
 
 # ---- sodium rose too fast
@@ -130,17 +135,25 @@ def low(case: Case) -> Finding:
     here = _keeps_here(case, stay)
     variant = here.variant if here is not None else _variant(case, stay)
     due, lowest, since = _due(case, stay, variant), stay.lowest, case.sodium.stable_since
+    anew = ", ".join(list(written_anew(case, stay))[: int(limits.suspects_to)])
+    if anew and variant in GIVES_WAY_TO_ANEW:
+        variant = ANEW
     return card(
         here.indicator if here is not None else _indicator(case, variant),
         variant,
         na=shown_sodium(case),
         age=age,
-        more_facts={"fall": number(stay.fall), **(here.facts if here is not None else {})},
+        more_facts={
+            "fall": number(stay.fall),
+            **({"drugs": anew} if anew else {}),
+            **(here.facts if here is not None else {}),
+        },
         lowest=lowest.shown if lowest is not None else latest.shown,
         since=month_name(since, case.snapshot.now, case.snapshot.zone) if since else "",
         do=[
             *(here.first if here is not None else _first_steps(variant)),
             *_think_adrenal(case, variant),
+            *([line(ANEW, drugs=anew, keep=True)] if anew else []),
             *_culprit(case, stay),
             *_not_again(case, stay),
             watch(case, REPEAT_BY, due),
@@ -194,28 +207,37 @@ def _indicator(case: Case, variant: str) -> Indicator:
     if variant == "severe":
         return "critical"
     fell_low = variant == "fall" and case.sodium.low
-    return "warning" if variant in ("low", "old") or fell_low else "info"
+    return "warning" if variant in ("low", "old", ANEW) or fell_low else "info"
 
 
 def _culprit(case: Case, stay: Stay) -> list[Line]:
     """Returns the drugs that may be the cause and would go on; one of the stay has its own card."""
     told = {*(e.drug.name for e in stay.new_drugs), *stay.treatments}
     suspects = case.exposures.suspects if case.sodium.low else ()
-    left_out = {*told, *needed_at_home(case)}
+    left_out = {*told, *needed_at_home(case), *written_anew(case, stay)}
     taken = [e for e in suspects if not drains(case, e.drug) and e.drug.name not in left_out]
-    asked = [e.drug for e in taken]
-    drugs = [drug.name for drug in asked]
-    gently = {drug.name for drug in asked if drug.cls in case.sets.never_abruptly}
-    groups = {
-        "culprit": [drug for drug in drugs if drug not in gently],
-        "culprit-gently": [drug for drug in drugs if drug in gently],
-    }
-    named_lines = [
-        line(key, drugs=", ".join(dict.fromkeys(named)), keep=True)
-        for key, named in groups.items()
+    return [*_by_ending(case, "culprit", taken), *_partners(case, taken)]
+
+
+def _by_ending(
+    case: Case, key: str, taken: Iterable[Exposure], needed: str = "-needed"
+) -> list[Line]:
+    """Returns one line for each way in which these drugs end, or do not end for sodium (M14)."""
+    groups: dict[str, list[str]] = {"": [], needed: [], "-gently": []}
+    for drug in (exposure.drug for exposure in taken):
+        groups[_ending(case, drug, needed)].append(drug.name)
+    return [
+        line(f"{key}{ending}", drugs=", ".join(dict.fromkeys(named)), keep=True)
+        for ending, named in groups.items()
         if named
     ]
-    return [*named_lines, *_partners(case, taken)]
+
+
+def _ending(case: Case, drug: DrugMatch, needed: str) -> str:
+    """Returns how the drug may end, as the chart says it: never abruptly, or by its prescriber."""
+    if drug.cls in case.sets.never_abruptly:
+        return "-gently"
+    return needed if drug.cls in case.sets.needed_treatments else ""
 
 
 def _partners(case: Case, stopped: Iterable[Exposure]) -> list[Line]:
@@ -271,13 +293,25 @@ def _first_steps(variant: str) -> list[Line]:
 
 def _evidence(case: Case, stay: Stay, variant: str) -> list[Line]:
     lines = lines_of({"readmission": in_use(case) < case.limits.discharge_low_below})
+    anew = written_anew(case, stay)
     if _culprit(case, stay):
-        lines = [*drug_lines(case), *lines]
+        lines = [*drug_lines(case, leave_out=anew), *lines]
+    lines = [*_courses(case, anew.values()), *lines]
     highest = stay.highest
     if variant == "fall" and highest is not None:
         time = at(case, highest.at, highest.day_only)
         lines.insert(0, line("highest", highest=highest.shown, time=time, keep=True))
     return lines
+
+
+def _courses(case: Case, anew: Iterable[Exposure]) -> list[Line]:
+    """Returns since when these drugs are ordered again; that of the past was another course."""
+    begun = [(e.drug.name, [o.begun for o in e.orders if case.is_active(o)]) for e in anew]
+    return [
+        line("begun-anew", drug=drug, date=at(case, min(dated), day_only=True), keep=True)
+        for drug, times in begun
+        if (dated := [time for time in times if time is not None])
+    ]
 
 
 # ---- a new drug
@@ -350,27 +384,32 @@ def _was_low_with(case: Case, stay: Stay, taken: Exposure) -> bool:
 def _goes_home(case: Case, stay: Stay, culprits: Mapping[str, Exposure]) -> Finding:
     """Returns the card on drugs that are to be stopped or changed before the patient leaves."""
     names = list(culprits)[: int(case.limits.suspects_to)]
-    gently = [name for name in names if culprits[name].drug.cls in case.sets.never_abruptly]
-    plainly = [name for name in names if name not in gently]
+    anew = [name for name in written_anew(case, stay) if name in names]
+    others = [culprits[name] for name in names if name not in anew]
     lowest = stay.lowest if stay.was_low else None
     serious = lowest is not None and stay.value(lowest) < case.limits.rechallenge_below
     recorded = any(_is_blamed(case, culprits[name]) for name in names)
     due = max(case.limits.discharge_repeat_days - case.sodium.age, NOW)
     thiazide = any(culprits[name].drug.cls == DrugClass.THIAZIDE for name in names)
     return card(
-        "warning" if serious or recorded else "info",
-        "culprit" if lowest is not None else "blamed",
+        "warning" if serious or recorded or anew else "info",
+        ANEW if anew else "culprit" if lowest is not None else "blamed",
         drugs=names,
-        more_facts={"drugs": ", ".join(names)},
+        more_facts={"drugs": ", ".join(anew or names)},
+        **({"na": shown_sodium(case)} if anew else {}),
         lowest=lowest.shown if lowest is not None else "",
         do=[
-            *([line("home", drugs=", ".join(plainly), keep=True)] if plainly else []),
-            *([line("home-gently", drugs=", ".join(gently), keep=True)] if gently else []),
+            *([line(ANEW, drugs=", ".join(anew), keep=True)] if anew else []),
+            *_by_ending(case, "home", others, needed="-gently"),
             *_partners(case, [culprits[name] for name in names]),
             watch(case, REPEAT_BY, due),
             line("warn-patient"),
         ],
-        why=[*lines_of({"single-dose": thiazide}), *_what_is_uncertain(case)],
+        why=[
+            *_courses(case, [culprits[name] for name in anew]),
+            *lines_of({"single-dose": thiazide}),
+            *_what_is_uncertain(case),
+        ],
         offer=[repeat_sodium(case, due)],
     )
 

@@ -6,7 +6,7 @@ Each rule passes its gates in an order of its own: the first that does not hold 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -1123,9 +1123,10 @@ def glucose_line(case: Case, key: str, shift: GlucoseShift, *, keep: bool = Fals
     )
 
 
-def drug_lines(case: Case) -> list[Line]:
+def drug_lines(case: Case, leave_out: Collection[str] = ()) -> list[Line]:
     """Returns each suspect with start and likelihood, what may worsen it (F50), what is on hold."""
-    suspected = [e for e in case.exposures.suspects if e.attribution]
+    named = [e for e in case.exposures.suspects if e.drug.name not in leave_out]
+    suspected = [e for e in named if e.attribution]
     lines = [_suspect_line(case, e) for e in suspected if not drains(case, e.drug)]
     drained = ", ".join(e.drug.name for e in suspected if drains(case, e.drug))
     lines += [line("drug-drains", drugs=drained)] if drained else []

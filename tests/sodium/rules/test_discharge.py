@@ -44,6 +44,31 @@ def inpatient(sodium: str, *earlier: LabResult, **more: object) -> Story:
     return replace(base, **more)
 
 
+def off(days: float | None = None, status: str = "stopped") -> Order:
+    """Paroxetine that was begun before the stay, and ended in it."""
+    return order(
+        "paroxetine", days=42, ended=days, status=status, reference="MedicationRequest/off"
+    )
+
+
+def anew(name: str, days: float) -> Order:
+    """An order that runs, begun so many days ago."""
+    return begun(name, days)
+
+
+def recovered(sodium: str, *given: Order | LabResult, lowest: str = "118") -> Story:
+    """A sodium that was low eight days ago in this stay, and rose slowly."""
+    orders = tuple(one for one in given if isinstance(one, Order))
+    results = tuple(one for one in given if isinstance(one, LabResult))
+    return inpatient(
+        sodium,
+        na(lowest, 8 * 24),
+        na("127", 96) if lowest < "125" else na(lowest, 96),
+        *results,
+        orders=orders,
+    )
+
+
 class Discharge(Struct, frozen=True, kw_only=True):
     """One patient who goes home; `fires` maps each rule that speaks to "indicator variant"."""
 
@@ -531,6 +556,66 @@ DISCHARGES = [
         says="a jump that no second sample confirms",
         story=inpatient("133", na("118", 5)),
         fires={"DC-OVER": "warning jump"},
+    ),
+    # a drug that was stopped in the stay, after which sodium rose, is ordered again (F24)
+    Discharge(
+        says="paroxetine: 118 with it, off for seven days, 133, and ordered again today",
+        story=recovered("133", off(days=7), anew("paroxetine", 0.05)),
+        fires={"DC-LOW": "warning anew"},
+        shows=("anew", "begun-anew"),
+        hides=("culprit-gently", "drug-probable", "drug-possible-recent"),
+    ),
+    Discharge(
+        says="on hold, and ordered again",
+        story=recovered("133", off(status="on-hold"), anew("paroxetine", 0.05)),
+        fires={"DC-LOW": "warning anew"},
+        shows=("anew",),
+    ),
+    Discharge(
+        says="another drug of its class",
+        story=recovered("133", off(days=7), anew("sertraline", 0.05)),
+        fires={"DC-LOW": "warning anew", "DC-DRUG": "warning low"},
+        shows=("anew",),
+    ),
+    Discharge(
+        says="sodium is normal again",
+        story=recovered("137", off(days=7), anew("paroxetine", 0.05), na("137", 30)),
+        fires={"DC-DRUG": "warning anew"},
+        shows=("anew", "begun-anew"),
+        hides=("home-gently",),
+    ),
+    Discharge(
+        says="off for less than a day: the prescription of the ward is carried over",
+        story=recovered("133", off(days=1), anew("paroxetine", 0.05)),
+        fires={"DC-LOW": "info open"},
+        shows=("culprit-gently",),
+        hides=("anew",),
+    ),
+    Discharge(
+        says="off for a day",
+        story=recovered("133", off(days=1.06), anew("paroxetine", 0.05)),
+        fires={"DC-LOW": "warning anew"},
+    ),
+    Discharge(
+        says="sodium rose by four since: it had hardly recovered",
+        story=recovered("133", off(days=7), anew("paroxetine", 0.05), lowest="129"),
+        fires={"DC-LOW": "info open"},
+        hides=("anew",),
+    ),
+    Discharge(
+        says="never stopped",
+        story=recovered("133", anew("paroxetine", 60)),
+        fires={"DC-LOW": "info open"},
+        shows=("culprit-gently",),
+        hides=("anew",),
+    ),
+    # how a drug that may be the cause ends (M14)
+    Discharge(
+        says="amiodarone is a needed treatment",
+        story=inpatient("127", na("139", 220), orders=(begun("amiodarone", 8),)),
+        fires={"DC-LOW": "warning low"},
+        shows=("culprit-needed",),
+        hides=("culprit", "culprit-gently"),
     ),
     # a drug with which sodium was low goes home
     Discharge(
