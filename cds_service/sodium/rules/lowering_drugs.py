@@ -11,13 +11,12 @@ from cds_service.engine.finding import Finding, Indicator, Line, Suggestion
 from cds_service.engine.rule import card, line, require, skip
 from cds_service.engine.wording import ago, joined, lasted
 from cds_service.knowledge.names import DrugClass, DrugName, Problem
-from cds_service.sodium.adrenal import high_potassium
 from cds_service.sodium.blamed import Harm, earlier_harm
 from cds_service.sodium.blind_spots import MEDICINES_UNREAD
 from cds_service.sodium.case import Case
 from cds_service.sodium.correction_rate import ONE_LOWER
 from cds_service.sodium.exposure import Exposure
-from cds_service.sodium.results import Freshness, Reading
+from cds_service.sodium.results import Freshness
 from cds_service.sodium.rules.acute_order import AcuteState, acute_state, sodium_now
 from cds_service.sodium.rules.book import order_rule
 from cds_service.sodium.rules.braking import (
@@ -63,6 +62,7 @@ from cds_service.sodium.rules.order_helpers import (
     latest_within,
     may_remove,
     on_the_ward,
+    raised_potassium,
     recheck,
     recheck_in_hours,
     rechecks,
@@ -388,16 +388,9 @@ def _variant(case: Case, order: Order, group: str, drug: DrugMatch) -> str:
     if group == "C" and _is_chosen(case, order, drug):
         return "choice"
     calm = group == "C" or drug.cls in case.sets.against_infection
-    if calm and _potassium(case, drug) is None and not _seizures_by_bupropion(case, drug):
+    if calm and raised_potassium(case, drug) is None and not _seizures_by_bupropion(case, drug):
         return "check"
     return "falling" if case.sodium.down else "main"
-
-
-def _potassium(case: Case, drug: DrugMatch) -> Reading | None:
-    """Returns a high potassium that the drug raises: nothing is then given without a look at it."""
-    sets = case.sets
-    raises = drug.cls in sets.potassium_raising or drug.name in sets.potassium_raising_drugs
-    return high_potassium(case) if raises else None
 
 
 def _is_chosen(case: Case, order: Order, drug: DrugMatch) -> bool:
@@ -419,7 +412,7 @@ def _advice(case: Case, order: Order, group: str, drug: DrugMatch) -> list[Line]
         return [needed, *_antiseizure_options(case, order, drug)]
     if _seizures_by_bupropion(case, drug):
         return [line("bupropion-seizures", keep=True)]
-    if _potassium(case, drug) is not None:
+    if raised_potassium(case, drug) is not None:
         return [*_needed_now(case, drug), line("watch-for")]
     if _decongests(case, drug):
         return [line("decongestion", keep=True, drug=drug.name)]
@@ -437,7 +430,7 @@ def _needed_now(case: Case, drug: DrugMatch) -> list[Line]:
 
     A high potassium that it raises comes first.
     """
-    potassium = _potassium(case, drug)
+    potassium = raised_potassium(case, drug)
     if potassium is not None:
         return [line("potassium-first", drug=drug.name, value=potassium.value, keep=True)]
     if drug.cls in case.sets.against_infection:

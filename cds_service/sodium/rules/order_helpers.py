@@ -15,9 +15,10 @@ from cds_service.engine.finding import (
 from cds_service.engine.rule import line
 from cds_service.engine.wording import in_hours, saline_of
 from cds_service.knowledge.names import Analyte, DrugClass, Problem
+from cds_service.sodium.adrenal import high_potassium
 from cds_service.sodium.case import Case
 from cds_service.sodium.exposure import Exposure
-from cds_service.sodium.results import Sample
+from cds_service.sodium.results import Reading, Sample
 from cds_service.sodium.rules.gates import (
     at,
     below_plausible,
@@ -147,6 +148,21 @@ def other_drafts(case: Case, order: Order) -> tuple[Order, ...]:
 def taken(case: Case, drug: DrugMatch) -> Exposure | None:
     """Returns the exposure to a drug that the patient takes: the order renews or raises it."""
     return next((e for e in case.exposures.active if e.drug.name == drug.name), None)
+
+
+def is_raised(case: Case, order: Order, drug: DrugMatch) -> bool:
+    """Tells whether the ordered daily dose is known to be higher than the one that is taken."""
+    exposure = taken(case, drug)
+    orders = exposure.orders if exposure is not None else ()
+    doses = [o.daily_dose_mg for o in orders if o.daily_dose_mg is not None]
+    return bool(doses) and order.daily_dose_mg is not None and order.daily_dose_mg > max(doses)
+
+
+def raised_potassium(case: Case, drug: DrugMatch) -> Reading | None:
+    """Returns a high potassium that the drug raises: nothing is then given without a look at it."""
+    sets = case.sets
+    raises = drug.cls in sets.potassium_raising or drug.name in sets.potassium_raising_drugs
+    return high_potassium(case) if raises else None
 
 
 def beside(case: Case, order: Order, *classes: str) -> tuple[DrugMatch, ...]:

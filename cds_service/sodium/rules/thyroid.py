@@ -17,6 +17,7 @@ from cds_service.sodium.rules.gates import adrenal_crisis, lines_of, require_rec
 from cds_service.sodium.rules.order_helpers import (
     beside,
     drug_of,
+    is_raised,
     may_remove,
     remove,
     result_doubts,
@@ -42,7 +43,7 @@ def thyroid_before_cortisol(case: Case, order: Order, drug: DrugMatch) -> Findin
     why = next(_failures(case), "")
     require_recorded(case, why, otherwise="adrenals-not-in-doubt")
     goes_on = taken(case, drug) is not None
-    require(not goes_on or _is_raised(case, order, drug), "already-taken")
+    require(not goes_on or is_raised(case, order, drug), "already-taken")
     crisis, coma = adrenal_crisis(case), _myxedema(case)
     return card(
         "critical" if crisis else "warning",
@@ -85,14 +86,6 @@ def _failures(case: Case) -> Iterator[str]:
 
 def _myxedema(case: Case) -> bool:
     return bool(case.problems.current(case.sets.myxedema, case.limits.measured_days))
-
-
-def _is_raised(case: Case, order: Order, drug: DrugMatch) -> bool:
-    """Tells whether the daily dose is known to be higher than the one that is taken."""
-    exposure = taken(case, drug)
-    orders = exposure.orders if exposure is not None else ()
-    doses = [o.daily_dose_mg for o in orders if o.daily_dose_mg is not None]
-    return bool(doses) and order.daily_dose_mg is not None and order.daily_dose_mg > max(doses)
 
 
 def _then(drug: DrugMatch, *, goes_on: bool, coma: bool) -> list[Line]:

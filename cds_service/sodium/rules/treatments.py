@@ -8,7 +8,7 @@ from decimal import Decimal
 from cds_service.engine.finding import Finding, Line, Suggestion
 from cds_service.engine.rule import card, line, require, skip
 from cds_service.engine.wording import joined, number
-from cds_service.knowledge.names import DrugClass, DrugName, Problem
+from cds_service.knowledge.names import Analyte, DrugClass, DrugName, Problem
 from cds_service.sodium.adrenal import Ground, adrenal_grounds
 from cds_service.sodium.blind_spots import MEDICINES_UNREAD
 from cds_service.sodium.case import Case
@@ -23,6 +23,7 @@ from cds_service.sodium.results import Freshness
 from cds_service.sodium.rules.book import is_doubled, order_rule
 from cds_service.sodium.rules.gates import (
     actionable,
+    at,
     cirrhosis,
     decongesting,
     direct_value_lower,
@@ -51,8 +52,10 @@ from cds_service.sodium.rules.order_helpers import (
     drug_of,
     first_evidence,
     for_low_sodium,
+    is_raised,
     may_remove,
     other_drafts,
+    raised_potassium,
     recorded_or_reason,
     remove,
     remove_restriction,
@@ -414,12 +417,12 @@ def diuretic(case: Case, order: Order, drugs: tuple[DrugMatch, ...]) -> Finding:
             "cramps",
             drug=drug.name,
             why_="symptom:cramp",
-            do=["stop-if-incapacitating", "kidney-and-potassium"],
+            do=["stop-if-incapacitating", _potassium(case, drug)],
             why=["cramps-recorded"],
         )
     offer = [sodium_today()]
     kept = heart_failure(case) or (drug.cls == DrugClass.THIAZIDE and decongesting(case))
-    kept = kept or taken(case, drug) is not None
+    kept = kept or (taken(case, drug) is not None and not is_raised(case, order, drug))
     if may_remove(case) and not kept and order.route != "iv":
         offer.insert(0, remove(order, drug.name))
     return card(
@@ -428,11 +431,23 @@ def diuretic(case: Case, order: Order, drugs: tuple[DrugMatch, ...]) -> Finding:
         na=shown_sodium(case),
         do=[
             "heart-failure-text" if heart_failure(case) else "hold-diuretic",
-            "kidney-and-potassium",
+            _potassium(case, drug),
         ],
         why=[f"guidance-{case.limits.profile}"],
         offer=offer,
     )
+
+
+def _potassium(case: Case, drug: DrugMatch) -> Line:
+    """Returns the potassium that is known; a high one comes before what raises it."""
+    high = raised_potassium(case, drug)
+    if high is not None:
+        return line("potassium-before", drug=drug.name, value=high.value, keep=True)
+    known = case.readings.latest(Analyte.POTASSIUM, case.limits.measured_days)
+    if known is None:
+        return line("kidney-and-potassium")
+    time = at(case, known.at, known.day_only)
+    return line("potassium-known", value=known.value, time=time, keep=True)
 
 
 def baclofen_of(order: Order) -> DrugMatch | None:

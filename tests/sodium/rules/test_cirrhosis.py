@@ -23,7 +23,49 @@ def liver(sodium: str | None, *more: object, **rest: object) -> Story:
     return Story(sodium=sodium, problems=(CIRRHOSIS, *more), **rest)  # type: ignore[arg-type]  # keywords of Story
 
 
+SPIRONOLACTONE = selected("spironolactone", dose="300")
+
+
+def on_spironolactone(potassium: str, dose: str = "200") -> Story:
+    """Cirrhosis at 121 on spironolactone, with a potassium of today."""
+    taken = order("spironolactone", days=60, dose=dose)
+    return liver("121", orders=(taken,), results=(result("potassium", potassium),))
+
+
 SCENES = (
+    Scene(
+        says="S14: a potassium that is known is told; a dose that is raised may go",
+        order=SPIRONOLACTONE,
+        story=on_spironolactone("5.3"),
+        fires={"OS-DIUR-CRAMP": "warning main"},
+        removes=True,
+        shows=("potassium-known", "hold-diuretic"),
+        hides=("kidney-and-potassium",),
+    ),
+    Scene(
+        says="S14: a high potassium that spironolactone raises comes first",
+        order=SPIRONOLACTONE,
+        story=on_spironolactone("5.6"),
+        fires={"OS-DIUR-CRAMP": "warning main"},
+        removes=True,
+        shows=("potassium-before",),
+        hides=("potassium-known",),
+    ),
+    Scene(
+        says="S14: the dose that is taken is not removed",
+        order=SPIRONOLACTONE,
+        story=on_spironolactone("5.9", dose="300"),
+        fires={"OS-DIUR-CRAMP": "warning main"},
+        shows=("potassium-before",),
+    ),
+    Scene(
+        says="S14: furosemide does not raise a potassium",
+        order=FUROSEMIDE,
+        story=liver("121", results=(result("potassium", "5.9"),)),
+        fires={"OS-DIUR-CRAMP": "warning main"},
+        removes=True,
+        shows=("potassium-known",),
+    ),
     Scene(
         says="a diuretic at 125.9 in cirrhosis",
         order=FUROSEMIDE,
