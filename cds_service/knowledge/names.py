@@ -407,6 +407,7 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
     heart_failure: ProblemSet
     acute_congestion: ProblemSet  # F48
     holds_salt: ProblemSet  # at any date: a warning against a sodium load
+    fluid_in_any_rise: ProblemSet  # F22
     volume_lost: ProblemSet  # a thiazide is held in heart failure too (F18)
     fluid_losses: ProblemSet
     same_day: ProblemSet  # beside cramps: to be assessed today (S8)

@@ -5,22 +5,32 @@ from __future__ import annotations
 from datetime import timedelta
 from decimal import Decimal
 
-from cds_service.engine.finding import Finding, Indicator, Line
+from cds_service.engine.finding import Fact, Finding, Indicator, Line
 from cds_service.engine.rule import card, line, require, skip
 from cds_service.engine.wording import in_hours, number
-from cds_service.knowledge.names import Analyte, DrugClass, DrugName
+from cds_service.knowledge.names import Analyte, DrugClass, DrugName, SalineName
 from cds_service.sodium.blind_spots import RISE_UNREAD, unread_lately
 from cds_service.sodium.case import Case
 from cds_service.sodium.correction_rate import RatePair
+from cds_service.sodium.depletion import low_systolic, red_flag_window
+from cds_service.sodium.exposure import is_hypertonic
 from cds_service.sodium.results import Band, Freshness
 from cds_service.sodium.rules.acute_order import acute_state
 from cds_service.sodium.rules.book import order_rule
 from cds_service.sodium.rules.follow_up import rate_due, repeat_sodium
-from cds_service.sodium.rules.gates import EUROPEAN, shown_sodium
+from cds_service.sodium.rules.gates import (
+    EUROPEAN,
+    circulation_fails,
+    lines_of,
+    shown_sodium,
+    still_shedding,
+)
 from cds_service.sodium.rules.order_helpers import (
     drug_of,
     fluid_needed,
     is_systemic,
+    may_remove,
+    remove,
     remove_restriction,
     saline_name,
 )
@@ -32,10 +42,17 @@ from cds_service.sodium.rules.potassium import (
     potassium_step,
     without_potassium,
 )
-from cds_service.sodium.rules.room import day_limit, limit_line, passed_limit, rise_limit
+from cds_service.sodium.rules.room import (
+    day_limit,
+    limit_line,
+    limit_reached,
+    passed_limit,
+    rise_limit,
+)
 from cds_service.sodium.rules.strong_salts import as_bolus, load_facts, salt_amount, sodium_rich_of
 from cds_service.sodium.snapshot import Order
 from cds_service.sodium.volume import Volume
+from cds_service.terminology.types import RecordText
 
 # Variants of the summary: the order has no name of its own.
 BALANCED = "balanced"
@@ -100,6 +117,8 @@ def raises_sodium_too(case: Case, order: Order, drug: str) -> Finding:
     indicator: Indicator = "warning" if loud else "info"
     unnamed = drug if drug in (BALANCED, RESTRICTION) else ""
     restricts = drug == RESTRICTION
+    if _stops(case, order, pair):
+        return _do_not_give(case, order, drug, pair, indicator)
     return card(
         indicator,
         "needed" if needed else (unnamed or "main"),
@@ -118,6 +137,76 @@ def raises_sodium_too(case: Case, order: Order, drug: str) -> Finding:
             repeat_sodium(case, rate_due(case), "urgent"),
         ],
     )
+
+
+def _stops(case: Case, order: Order, pair: RatePair) -> bool:
+    """Tells whether no room is left for this fluid or salt, and no circulation that needs it.
+
+    Bicarbonate, phosphate and potassium may be needed for what they are, and a loop diuretic for
+    the lungs. After an acute fall a rise is wanted, and a jump is repeated first.
+    """
+    rate = case.rate
+    if rate.may_be_acute or rate.variant in ("was", "jump") or rate.jump is not None:
+        return False
+    reached = rate.level in ("warning", "critical") and _no_room(case, pair)
+    if not (reached or limit_reached(case)):
+        return False
+    return _is_oral_salt(order) or (_is_plain_fluid(order) and not _circulation_needs(case))
+
+
+def _is_oral_salt(order: Order) -> bool:
+    """Tells whether the order is salt tablets or urea, which raise sodium and do nothing else."""
+    tablets = order.saline is not None and order.saline.kind == "salt-tablet"
+    return tablets or drug_of(order, DrugClass.UREA) is not None
+
+
+def _is_plain_fluid(order: Order) -> bool:
+    """Tells whether the order is isotonic fluid that carries nothing else."""
+    return _is_isotonic(order) and not is_potassium(order) and order.strong_salt is None
+
+
+def _circulation_needs(case: Case) -> bool:
+    """Tells whether shock, a low pressure or a bleeding needs fluid whatever sodium does."""
+    window = red_flag_window(case)
+    recorded = case.problems.current(case.sets.fluid_in_any_rise, window)
+    return bool(recorded or circulation_fails(case)) or low_systolic(case, window) is not None
+
+
+def _do_not_give(
+    case: Case, order: Order, drug: str, pair: RatePair, indicator: Indicator
+) -> Finding:
+    """Returns the card of a fluid or salt for which no room is left: stop, and what runs too."""
+    facts: dict[str, Fact] = {
+        "rise": number(pair.rise, (rise_limit(case), case.limits.rate_goal)),
+        "hours": in_hours(pair.span),
+    }
+    salt, urine = _is_oral_salt(order), still_shedding(case)
+    named = f"drugclass:{SalineName.BALANCED}" if drug == BALANCED else drug
+    removal = [remove(order, named)] if may_remove(case) else []
+    return card(
+        indicator,
+        "stop-balanced" if drug == BALANCED else "stop",
+        drug="" if drug == BALANCED else drug,
+        more_facts=facts,
+        do=[
+            Line("stop-salt" if salt else "do-not-give", facts, keep=True),
+            *([line("sheds-water-too", value=urine, keep=True)] if urine is not None else []),
+            *_runs_already(case),
+            *(_above_limit(case, pair) or _room(case)),
+        ],
+        why=[line("sodium-and-potassium"), *risk_lines(case)],
+        offer=[*removal, repeat_sodium(case, rate_due(case), "urgent")],
+    )
+
+
+def _runs_already(case: Case) -> list[Line]:
+    """Returns the fluids that run already and raise sodium, by name."""
+    strong = [order for order in case.running_fluids if is_hypertonic(order)]
+    names = [o.fluid_name.value for o in (*strong, *case.raising_fluids) if o.fluid_name]
+    if names:
+        fluids = RecordText("; ".join(dict.fromkeys(names)))
+        return [line("stop-running", fluids=fluids, keep=True)]
+    return lines_of({"stop-running-unnamed": strong or case.raising_fluids}, keep=True)
 
 
 def _strong_salt(case: Case, order: Order) -> list[Line]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from tests.sodium.patients import Story, problem, result
+from cds_service.terminology.types import RecordText
+from tests.sodium.patients import Story, ago, problem, result
 from tests.sodium.rules.orders import Scene, saline, selected, table
 
 # 112 to 122 in 20 h: above the limit; 108 to 114 in 12 h: the goal is reached at high risk.
@@ -211,20 +212,112 @@ POTASSIUM = (
         shows=("carrier-counts",),
     ),
 )
+TABLETS = saline(None, "salt-tablet", None, route="systemic")
+DRY_NOW = ("hypotension", "shock", "gi-bleed")
+
+
+def stopped(order: object, story: Story, says: str, *shows: str, how: str = "stop") -> Scene:
+    """A scene in which the limit leaves no room for the order."""
+    return Scene(
+        says=f"F22: {says}",
+        order=order,  # type: ignore[arg-type]
+        story=story,
+        fires={"OS-RAISE": f"warning {how}"},
+        removes=True,
+        shows=shows,
+        hides=("hold-or-count",),
+    )
+
+
+SHEDDING = replace(FAST, results=(*FAST.results, result("urine-osmolality", "98", 2)))
+RUNNING = replace(
+    saline("0.9", "isotonic", "1000"),
+    status="active",
+    reference="MedicationRequest/7",
+    start=ago(hours=5),
+)
+NAMED = replace(RUNNING, fluid_name=RecordText("sodium chloride 0.9% 1000 mL"))
+STOPPED = (
+    stopped(saline("0.9", "isotonic"), FAST, "saline above the limit", "do-not-give"),
+    Scene(
+        says="F22: saline exactly at the limit at usual risk: information, and no room all the same",
+        order=saline("0.9", "isotonic"),
+        story=replace(FAST, sodium="120"),
+        fires={"OS-RAISE": "info stop"},
+        removes=True,
+        shows=("do-not-give",),
+    ),
+    stopped(RINGER, FAST, "balanced fluid above the limit", "do-not-give", how="stop-balanced"),
+    stopped(TABLETS, FAST, "salt tablets above the limit", "stop-salt"),
+    stopped(selected("urea"), FAST, "urea above the limit", "stop-salt"),
+    stopped(saline("0.9", "isotonic"), SHEDDING, "a dilute urine is named", "sheds-water-too"),
+    stopped(
+        saline("0.9", "isotonic"),
+        replace(SHEDDING, orders=(NAMED,)),
+        "the bag that runs is named",
+        *("sheds-water-too", "stop-running"),
+    ),
+    stopped(
+        saline("0.9", "isotonic"),
+        replace(FAST, orders=(RUNNING,)),
+        "a bag without a name",
+        "stop-running-unnamed",
+    ),
+    stopped(
+        saline("0.9", "isotonic"),
+        replace(FAST, problems=(problem("hypovolemia"),)),
+        "lost volume without a low pressure",
+        "do-not-give",
+    ),
+    *(
+        Scene(
+            says=f"F22: saline above the limit with {why}: give it, count it",
+            order=saline("0.9", "isotonic"),
+            story=replace(FAST, problems=(problem(why, days=0.1),)),
+            fires={"OS-RAISE": "warning main"},
+            shows=("hold-or-count",),
+            hides=("do-not-give",),
+        )
+        for why in DRY_NOW
+    ),
+    speaks(
+        RINGER,
+        replace(FAST, problems=(problem("shock", days=0.1),)),
+        "warning balanced",
+        "balanced fluid above the limit in shock",
+    ),
+    Scene(
+        says="F22: saline above the limit with a pressure of 84: give it, count it",
+        order=saline("0.9", "isotonic"),
+        story=replace(FAST, results=(*FAST.results, result("systolic", 84, 1))),
+        fires={"OS-RAISE": "warning main"},
+        shows=("hold-or-count",),
+    ),
+    Scene(
+        says="F22: salt tablets above the limit in shock: stop all the same",
+        order=TABLETS,
+        story=replace(FAST, results=(*FAST.results, result("systolic", 84, 1))),
+        fires={"OS-RAISE": "warning stop"},
+        removes=True,
+        shows=("stop-salt",),
+    ),
+    Scene(
+        says="F22: saline just below the limit",
+        order=saline("0.9", "isotonic"),
+        story=replace(FAST, sodium="119.9"),
+        fires={"OS-RAISE": "info main"},
+        hides=("do-not-give",),
+    ),
+)
 SCENES = (
     *POTASSIUM,
     speaks(selected("sodium bicarbonate", route="iv"), FAST, "warning main", "bicarbonate"),
-    speaks(selected("urea"), FAST, "warning main", "urea"),
+    *STOPPED,
     speaks(selected("sodium phosphates", route="iv"), FAST, "warning main", "sodium phosphate"),
     speaks(
         selected("potassium phosphate", route="iv"), FAST, "warning main", "potassium phosphate"
     ),
     speaks(KCL, FAST, "warning main", "potassium by vein"),
-    speaks(saline("0.9", "isotonic"), FAST, "warning main", "isotonic saline"),
-    speaks(RINGER, FAST, "warning balanced", "balanced fluid"),
-    speaks(
-        saline(None, "salt-tablet", None, route="systemic"), FAST, "warning main", "salt tablets"
-    ),
     speaks(selected("potassium chloride", dose="2982"), FAST, "warning main", "40 mmol by mouth"),
     silent(selected("potassium chloride", dose="2981"), FAST, "less than 40 mmol by mouth"),
     speaks(selected("potassium chloride"), FAST, "warning main", "an unknown dose by mouth"),

@@ -42,9 +42,11 @@ def risen(
 
 def next_sodium(found: dict[str, Finding]) -> timedelta | None:
     """When the cards measure sodium again, the earliest of them."""
-    told = [line.within for one in found.values() for line in one.do]
-    told += [button.within for one in found.values() for button in one.suggestions]
-    return min((due for due in told if due is not None), default=None)
+    lines = [line for one in found.values() for line in one.do]
+    buttons = [button for one in found.values() for button in one.suggestions]
+    named = [*(told.within for told in lines), *(button.within for button in buttons)]
+    due = [one for one in named if one is not None]
+    return min(due, default=None)
 
 
 def latest_button(found: dict[str, Finding]) -> timedelta | None:

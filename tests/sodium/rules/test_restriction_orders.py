@@ -180,11 +180,12 @@ SCENES = (
         story=replace(urine("745"), problems=(problem("acute-heart-failure", days=1),)),
     ),
     Scene(
-        says="F22: isotonic saline is still counted",
+        says="F22: isotonic saline has no room left",
         order=saline("0.9", "isotonic"),
         story=rising(),
-        fires={"OS-RAISE": "warning main"},
-        shows=("hold-or-count", "sodium-and-potassium", "above-limit"),
+        fires={"OS-RAISE": "warning stop"},
+        removes=True,
+        shows=("do-not-give", "sodium-and-potassium", "above-limit"),
     ),
 )
 
