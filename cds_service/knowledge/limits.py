@@ -247,6 +247,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     repeat_low_below: Decimal
     # Discharge (DISCHARGE).
     discharge_low_below: Decimal
+    discharge_home_from: Decimal
     discharge_fall_from: Decimal
     discharge_falling_from: Decimal
     discharge_falling_hours: timedelta

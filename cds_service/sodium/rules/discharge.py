@@ -8,7 +8,7 @@ from datetime import timedelta
 from cds_service.engine.finding import Finding, Indicator, Line
 from cds_service.engine.rule import card, line, require, skip
 from cds_service.engine.wording import ago, in_days, in_hours, joined, month_name, number
-from cds_service.knowledge.names import Analyte, DrugClass, Missing
+from cds_service.knowledge.names import Analyte, DrugClass, DrugName, Missing
 from cds_service.sodium.blamed import earlier_harm, taken_at
 from cds_service.sodium.blind_spots import MEDICINES_UNREAD, STAY_UNREAD
 from cds_service.sodium.case import Case
@@ -34,7 +34,7 @@ from cds_service.sodium.rules.gates import (
     undiluted_lines,
 )
 from cds_service.sodium.rules.not_home_yet import NotHomeYet, adrenal_evidence, not_home_yet
-from cds_service.sodium.rules.plan import combination_lines, risk_lines
+from cds_service.sodium.rules.plan import combination_lines, risk_lines, salt_tablet_lines
 from cds_service.sodium.rules.room import passed_limit
 from cds_service.sodium.rules.written_anew import written_anew
 from cds_service.sodium.stay import Stay
@@ -45,7 +45,7 @@ REPEAT_BY = "repeat-by"
 ORDER_SOURCES = ("NutritionOrder", "ServiceRequest")  # where a fluid restriction is ordered
 ANEW = "anew"
 # variants of DC-LOW that repeat sodium before the patient goes
-NOT_STEADY_YET = ("severe", "old", "symptom", "acute", "falling", "adrenal")
+NOT_STEADY_YET = ("severe", "old", "symptom", "acute", "falling", "adrenal", "organ")
 # variants of DC-LOW that give their summary to a drug that is written anew
 GIVES_WAY_TO_ANEW = ("fall", "open", "treated", "known")
 
@@ -152,6 +152,7 @@ def low(case: Case) -> Finding:
         since=month_name(since, case.snapshot.now, case.snapshot.zone) if since else "",
         do=[
             *(here.first if here is not None else _first_steps(variant)),
+            *salt_tablet_lines(case),
             *_think_adrenal(case, variant),
             *([line(ANEW, drugs=anew, keep=True)] if anew else []),
             *_culprit(case, stay),
@@ -477,7 +478,8 @@ def _potassium_open(case: Case) -> list[Line]:
 def _meant_to_stop(case: Case) -> list[Line]:
     """Returns what was begun for the stay and would go home: drugs, infusions, a restriction."""
     needed = needed_at_home(case)
-    treatments = [drug for drug in Stay(case).treatments if drug not in needed]
+    stopped = [DrugName.SODIUM_CHLORIDE] if salt_tablet_lines(case) else []
+    treatments = [drug for drug in Stay(case).treatments if drug not in (*needed, *stopped)]
     lines = [line("stop-drugs", drugs=", ".join(treatments), keep=True)] if treatments else []
     for name in case.restriction.running_names[:1]:
         lines.append(Line("stop-restriction", {"order": name}, keep=True))

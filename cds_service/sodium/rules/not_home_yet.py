@@ -11,10 +11,14 @@ from msgspec.structs import replace
 from cds_service.engine.finding import Fact, Indicator, Line
 from cds_service.engine.rule import line
 from cds_service.engine.wording import in_hours, joined, number
+from cds_service.knowledge.names import Problem, Sign
 from cds_service.sodium.adrenal import adrenal_grounds
 from cds_service.sodium.case import Case
+from cds_service.sodium.depletion import creatinine_rise, red_flag_window
+from cds_service.sodium.results import Band
 from cds_service.sodium.rules.acute_order import AcuteState, acute_state
-from cds_service.sodium.rules.gates import emergency, in_use
+from cds_service.sodium.rules.gates import emergency, in_use, liver_forbids_diuretics
+from cds_service.sodium.rules.plan import stop_lines
 from cds_service.sodium.sodium import Fall
 from cds_service.sodium.stay import Stay
 from cds_service.sodium.volume import Volume
@@ -56,7 +60,7 @@ def not_home_yet(case: Case, stay: Stay) -> NotHomeYet | None:
         )
     falling = _falls(case, stay)
     if falling is None:
-        return _adrenal(case, stay)
+        return _adrenal(case, stay) or _organ(case)
     return NotHomeYet(variant="falling", fall=falling, first=(line("falling-first", keep=True),))
 
 
@@ -68,6 +72,27 @@ def _adrenal(case: Case, stay: Stay) -> NotHomeYet | None:
     if not evidence:
         return None
     return NotHomeYet(variant="adrenal", why=evidence, first=(line("adrenal-first", keep=True),))
+
+
+def _organ(case: Case) -> NotHomeYet | None:
+    """Returns kidneys that fail, or cirrhosis under diuretics, with a sodium far too low (M9, M14).
+
+    In the severe band the card keeps the patient here in any case.
+    """
+    low = in_use(case) < case.limits.discharge_home_from
+    if not low or case.sodium.band is Band.SEVERE or case.sodium.stable_since is not None:
+        return None
+    window, stops = red_flag_window(case), stop_lines(case)
+    injured = case.problems.has_current(Problem.ACUTE_KIDNEY_INJURY, window)
+    rises = creatinine_rise(case, window) is not None
+    found: tuple[str, ...] = (Sign.CREATININE_RISE,) if rises else ()
+    found += (Problem.ACUTE_KIDNEY_INJURY,) if injured and not rises else ()
+    if liver_forbids_diuretics(case) and stops:
+        found += case.problems.active(case.sets.cirrhosis)[:1]
+    if not found:
+        return None
+    first = (line("senior-first", keep=True), *stops)
+    return NotHomeYet(variant="organ", why=joined("evidence", found), first=first)
 
 
 def adrenal_evidence(case: Case) -> str:
@@ -132,7 +157,8 @@ def _falls(case: Case, stay: Stay) -> Fall | None:
     latest, limits = case.sodium.latest, case.limits
     if latest is None or latest.comparator or case.relowered:
         return None
-    window = limits.discharge_falling_hours
+    very_low = in_use(case) < limits.discharge_home_from
+    window = limits.falling_recent_hours if very_low else limits.discharge_falling_hours
     before = [s for s in stay.samples if s.at < latest.at and latest.at - s.at <= window]
     start = max(before, key=stay.value, default=None)
     if start is None or stay.value(start) > limits.acute_fall_start_to:

@@ -46,6 +46,7 @@ from cds_service.sodium.rules.gates import (
     drug_lines,
     ever_recorded,
     heart_failure,
+    holds_salt,
     in_use,
     is_drain,
     lines_of,
@@ -91,6 +92,7 @@ BESIDE = {
 }  # the same fluid on the card of an order that may lower sodium
 NO_VAPTAN = frozenset({"withheld-pregnancy", "withheld-dialysis", "never-vaptan"})
 WATER_COUNTS = (Volume.UNKNOWN, Volume.HYPER, Volume.EUV)
+SALT_TREATS = (Volume.CSW, Volume.ADRENAL, Volume.HYPO)  # salt is part of their treatment
 SALT_HELPS = (Volume.HYPO, Volume.EUV)
 TREAT = {
     Volume.CSW: "salt-wasting-replace",
@@ -119,6 +121,7 @@ def plan_lines(case: Case) -> list[Line]:
     return [
         *artifact,
         *osmole_unmeasured(case),
+        *salt_tablet_lines(case),
         *dialysis_lines(case),
         *lines_of({"adrenal-crisis": crisis}, keep=True),
         *_potassium_first(case),
@@ -1019,6 +1022,21 @@ def _salt_may_help(case: Case, against: frozenset[str]) -> bool:
     if case.replaces_hormone:
         return False  # the dose is the cause, and not too little salt
     return not salt_harms(case) and not diabetic_crisis(case)
+
+
+def salt_tablet_lines(case: Case) -> list[Line]:
+    """Returns what the order of salt tablets would be told, of those that are taken already."""
+    taken = any(
+        order.saline is not None and order.saline.kind == "salt-tablet" and case.is_active(order)
+        for order in case.snapshot.exposures
+    )
+    return salt_held_lines(case) if taken and case.volume.status not in SALT_TREATS else []
+
+
+def salt_held_lines(case: Case) -> list[Line]:
+    """Returns that salt is restricted in what is recorded; empty without such a diagnosis."""
+    condition = holds_salt(case)
+    return [line("salt-restricted", condition=condition, keep=True)] if condition else []
 
 
 def salt_harms(case: Case) -> bool:

@@ -65,14 +65,19 @@ from cds_service.sodium.rules.order_helpers import (
     vaptan_of,
     watched_drugs_of,
 )
-from cds_service.sodium.rules.plan import egfr, risk_lines, salt_harms
+from cds_service.sodium.rules.plan import (
+    SALT_TREATS,
+    egfr,
+    risk_lines,
+    salt_harms,
+    salt_held_lines,
+)
 from cds_service.sodium.rules.room import day_limit
 from cds_service.sodium.snapshot import Order
 from cds_service.sodium.volume import Volume
 from cds_service.terminology.types import DrugMatch, RecordText
 
 # Grounds of F6 that water answers: the kidney loses it by a drug, or for want of the hormone.
-SALT_TREATS = (Volume.CSW, Volume.ADRENAL, Volume.HYPO)  # salt is part of their treatment
 EFFERVESCENT = "effervescent"  # has no name on a card
 DRINK_TO_THIRST = ("withheld-lithium", "withheld-insipidus", "withheld-aquaretic")
 
@@ -110,7 +115,7 @@ def salt_tablets(case: Case, order: Order, _salt: bool) -> Finding:
         "diagnosis",
         drugs=[DrugName.SODIUM_CHLORIDE],
         condition=condition,
-        do=[line("salt-restricted", keep=True), *_volume_too(case), "daily-weight"],
+        do=[*salt_held_lines(case), *_volume_too(case), "daily-weight"],
         why=[line("recorded-active", evidence=condition)],
     )
 

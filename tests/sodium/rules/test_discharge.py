@@ -95,6 +95,14 @@ FAST = (na("112", 26), na("116", 14))  # then 123 two hours ago
 PAST = (na("112", 98), na("123", 80), na("124", 60))  # up 11 within 18 h, three days ago
 ONGOING = inpatient("138", na("137", 30), orders=(begun("tolvaptan", 3),))
 
+RISING = (result("creatinine", "1.2", 60), result("creatinine", "1.9", 4))
+INJURY = problem("acute-kidney-injury", days=0.5)
+CIRRHOSIS = problem("cirrhosis", days=900)
+WATER_TABLETS = (order("spironolactone", days=90), order("furosemide", days=90))
+SALT_TABLETS = replace(
+    begun("sodium chloride", 1), saline=Saline(kind="salt-tablet", percent=None, volume_ml=None)
+)
+
 DISCHARGES = [
     # a vaptan that is taken, and what speaks against it; a stay of ten days began before it
     *(
@@ -290,6 +298,59 @@ DISCHARGES = [
         story=inpatient("125", na("129", 26), na("130", 60), orders=(order("osilodrostat", days=40),)),
         fires={"DC-LOW": "warning falling"},
         shows=("falling-first", "think-adrenal"),
+    ),
+    *(
+        Discharge(
+            says=f"salt tablets with {held}: stop them?",
+            story=inpatient(
+                "127", na("127", 50), orders=(SALT_TABLETS,), problems=(problem(held, days=90),)
+            ),
+            fires={"DC-LOW": "warning low"},
+            shows=("salt-restricted",),
+            hides=("stop-drugs",),
+        )
+        for held in ("heart-failure", "ascites", "nephrotic")
+    ),
+    Discharge(
+        says="salt tablets in SIADH: meant for the stay only?",
+        story=inpatient(
+            "127", na("127", 50), orders=(SALT_TABLETS,), problems=(problem("siadh", days=9),)
+        ),
+        fires={"DC-LOW": "warning low"},
+        hides=("salt-restricted",),
+    ),
+    *(
+        Discharge(
+            says=f"{value} with {says}: not home yet",
+            story=inpatient(value, na(value, 50), *measured, problems=problems, orders=orders),
+            fires={"DC-LOW": fires},
+            shows=shows,
+        )
+        for value, says, measured, problems, orders, fires, shows in (
+            ("124.9", "a rising creatinine", RISING, (), (), "warning organ", ("senior-first",)),
+            ("125", "a rising creatinine", RISING, (), (), "warning low", ()),
+            ("122", "a kidney injury", (), (INJURY,), (), "warning organ", ("senior-first",)),
+            *(
+                (value, "cirrhosis on diuretics", (), (CIRRHOSIS,), WATER_TABLETS, fires, shows)
+                for value, fires, shows in (
+                    ("122", "warning organ", ("senior-first", "stop-cirrhosis")),
+                    ("126", "warning low", ()),
+                )
+            ),
+            ("122", "cirrhosis alone", (), (CIRRHOSIS,), (), "warning low", ()),
+        )
+    ),
+    Discharge(
+        says="124 after 130 of two days ago: it falls",
+        story=inpatient("124", na("130", 47)),
+        fires={"DC-LOW": "warning falling"},
+        shows=("falling-first",),
+    ),
+    Discharge(
+        says="126 after 132 of two days ago",
+        story=inpatient("126", na("132", 47)),
+        fires={"DC-LOW": "warning low"},
+        hides=("falling-first",),
     ),
     Discharge(
         says="F5: 134 and steady under osilodrostat",

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 from msgspec.structs import replace
 
+from cds_service.knowledge.limits import PROFILES
 from cds_service.sodium.snapshot import Missing, Order
+from cds_service.terminology.types import Saline
 from tests.sodium.patients import Story, order, problem, result
+from tests.sodium.rules.cases import fired
 from tests.sodium.rules.orders import Scene, saline, selected, table
 
 LOW = Story(sodium="128", setting="inpatient")
@@ -169,3 +173,21 @@ def test_a_diuretic_beside_it_changes_nothing() -> None:
     story = ward(OLD_HEART, orders=(order("furosemide", days=20),))
     found = Scene(says="", order=TABLET, story=story).findings()
     assert [f"{f.indicator} {f.variant}" for f in found.values()] == ["warning diagnosis"]
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize(
+    ("held", "told"),
+    [("heart-failure", True), ("ascites", True), ("nephrotic", True), ("siadh", False)],
+)
+def test_salt_tablets_that_are_taken_are_told_on_the_chart_as_at_their_order(
+    profile: str, held: str, told: bool
+) -> None:
+    tablets = replace(
+        order("sodium chloride", days=9),
+        saline=Saline(kind="salt-tablet", percent=None, volume_ml=None),
+    )
+    recorded = (problem(held, days=20),)
+    story = Story(sodium="127", setting="inpatient", orders=(tablets,), problems=recorded)
+    keys = [line.key for found in fired(story.case(profile)).values() for line in found.do]
+    assert ("salt-restricted" in keys[:2]) is told, keys
