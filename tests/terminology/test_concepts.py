@@ -152,7 +152,7 @@ def test_codes_and_their_traps(problem: Coded, wanted: set[str], matcher: Concep
         ("Alcohol dependence, in remission", set()),
         ("low sodium diet", set()),
         ("comfort care", {"comfort-words"}),
-        ("Essential hypertension", set()),
+        ("Essential hypertension", {"hypertension"}),
         ("", set()),
     ],
 )
@@ -196,8 +196,8 @@ def test_a_code_decides_before_the_words_beside_it(matcher: ConceptMatcher) -> N
         (icd("Z80.0", "Family history of cirrhosis"), set()),
         (icd("I69.00", "Sequelae of nontraumatic subarachnoid hemorrhage"), set()),
         (said("Late effects of intracerebral hemorrhage"), set()),
-        (icd("I11.9", "Hypertensive heart disease without heart failure"), set()),
-        (icd("I10", "Essential hypertension"), set()),
+        (icd("I11.9", "Hypertensive heart disease without heart failure"), {"hypertension"}),
+        (icd("I10", "Essential hypertension"), {"hypertension"}),
         (icd("J96.10", "Acute respiratory failure"), set()),
     ],
 )  # fmt: skip
@@ -258,7 +258,7 @@ rhabdomyolysis tumor-lysis sickle-cell kidney-stone cystinuria salt-losing-tubul
 cardiomyopathy acute-congestion pregnancy-ended comfort-words do-not-resuscitate
 acute-liver-failure brain-tumor head-injury hepatic-failure ischemic-stroke neurosurgery
 myxedema-coma pituitary-disease postpartum-hemorrhage ckd-1-3 urinary-obstruction
-breast-feeding
+breast-feeding hypertension
 bleeding organ-injury bowel-obstruction peritonitis burns lasting-bowel-loss cystic-fibrosis
 """
 
@@ -404,3 +404,23 @@ def test_f2_water_that_was_drunk_is_no_fluid_overload(
     found = matcher.match(icd("E87.79", display))
     assert ("fluid-overload" in found) is overload
     assert ("psychogenic-polydipsia" in found) is ("ntoxi" in display)
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("Essential hypertension", True),
+        ("Arterielle Hypertonie", True),
+        ("High blood pressure", True),
+        ("Pulmonary hypertension", False),
+        ("Pulmonary arterial hypertension", False),
+        ("Portal hypertension", False),
+        ("Intracranial hypertension", False),
+        ("Ocular hypertension", False),
+    ],
+)
+def test_f53_only_arterial_hypertension_is_hypertension(
+    text: str, read: bool, matcher: ConceptMatcher
+) -> None:
+    found = matcher.match_with_evidence(Coded(text=text)).concepts
+    assert ("hypertension" in found) is read

@@ -8,7 +8,7 @@ from decimal import Decimal
 from cds_service.engine.finding import Finding, Line, Suggestion
 from cds_service.engine.rule import card, line, require, skip
 from cds_service.engine.wording import joined, number
-from cds_service.knowledge.names import Analyte, DrugClass, DrugName, Problem
+from cds_service.knowledge.names import Analyte, DrugClass, DrugName, Problem, Sign
 from cds_service.sodium.adrenal import Ground, adrenal_grounds
 from cds_service.sodium.blind_spots import MEDICINES_UNREAD
 from cds_service.sodium.case import Case
@@ -91,8 +91,9 @@ def is_salt_tablet(order: Order) -> bool:
 def salt_tablets(case: Case, order: Order, _salt: bool) -> Finding:
     """Speaks if salt tablets are ordered in overload, or if a diagnosis says that salt is held.
 
-    Restriction is offered only in judged overload; for a warning the diagnosis is enough. The same
-    tablets twice are told in any state.
+    Restriction is offered only in judged overload; for a warning the diagnosis is enough. With
+    hypertension it informs: in SIADH salt is a treatment all the same. The same tablets twice are
+    told in any state.
     """
     treats, doubled = case.volume.status in SALT_TREATS, is_doubled(case, order)
     require(doubled or not treats, "salt-is-treatment")
@@ -109,6 +110,14 @@ def salt_tablets(case: Case, order: Order, _salt: bool) -> Finding:
             why=[line("judged-overloaded", evidence=condition)],
         )
     condition = holds_salt(case)
+    if not condition and recorded(case, Problem.HYPERTENSION):
+        return card(
+            "info",
+            "pressure",
+            drugs=[DrugName.SODIUM_CHLORIDE],
+            do=[line("pressure-first", keep=True)],
+            why=[line("recorded-active", evidence=f"evidence:{Sign.HYPERTENSION}")],
+        )
     require_recorded(case, condition, "no-salt-held")
     return card(
         "warning",

@@ -50,6 +50,25 @@ SCENES = (
         fires={"OS-SALT": "warning diagnosis"},
     ),
     Scene(
+        says="F53: salt tablets with hypertension: a word on the blood pressure",
+        order=TABLET,
+        story=ward(problem("hypertension", days=900)),
+        fires={"OS-SALT": "info pressure"},
+        shows=("pressure-first", "recorded-active"),
+    ),
+    Scene(
+        says="F53: heart failure is told before hypertension",
+        order=TABLET,
+        story=ward(OLD_HEART, problem("hypertension", days=900)),
+        fires={"OS-SALT": "warning diagnosis"},
+        hides=("pressure-first",),
+    ),
+    Scene(
+        says="F53: with hypertension and salt wasting tablets are the treatment",
+        order=TABLET,
+        story=ward(problem("hypertension", days=900), problem("salt-wasting", days=3)),
+    ),
+    Scene(
         says="salt tablets in heart failure that was resolved",
         order=TABLET,
         story=ward(problem("heart-failure", days=900, active=False)),
