@@ -47,8 +47,8 @@ def nutrition(case: Case, order: Order, bag: Nutrition) -> Finding:
         na=shown_sodium(case),
         more_facts={} if not told else {"value": told},
         do=[
-            line("read-the-bag" if told is None else "ask-for-sodium", keep=True),
             *(acute.lines() if acute is not None else []),
+            line("read-the-bag" if told is None else "ask-for-sodium", keep=True),
         ],
         why=["nutrition-is-water"],
         offer=[sodium_now(case) if acute is not None else sodium_today()],

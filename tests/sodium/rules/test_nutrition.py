@@ -98,6 +98,14 @@ def test_orders_of_nutrition(scene: Scene) -> None:
     scene.check()
 
 
+def test_the_emergency_stands_before_the_nutrition() -> None:
+    scene = next(scene for scene in SCENES if "brain edema" in scene.says)
+    assert [one.key for one in scene.findings()["OS-NUTRITION"].do] == [
+        "order-symptom",
+        "ask-for-sodium",
+    ]
+
+
 @pytest.mark.parametrize(
     ("sodium", "name", "told"),
     [
