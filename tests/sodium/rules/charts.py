@@ -289,6 +289,8 @@ def two_methods(direct: str, indirect: str, *results: Any) -> Story:
         sodium=None,
         setting="inpatient",
         results=(gas, result("sodium", indirect, 1.2), *results),
+    )
+
 
 def drowned(
     *problems: Any, before: str | None = "139", sodium: str = "119", lowest: str | None = None
