@@ -41,6 +41,7 @@ INTERACTING = {  # F19: beside a vaptan
     *("cyp3a-inhibitor", "cyp3a-moderate", "cyp3a-inducer", "calcium-blocker", "barbiturate")
 }
 STRENGTHENING = {"nsaid", "antidiarrheal"}  # F25: beside desmopressin
+NOT_BEFORE_CORTISOL = {"thyroid-hormone"}  # F5
 LOW_SODIUM = {"hyponatremia", "siadh"}
 
 
@@ -86,7 +87,7 @@ def defined(order: Order) -> Concern:
     moves_water = moves_water or (systemic and order.effervescent and "potassium" not in classes)
     carries_salt = order.route != "local" and order.isotonic_carrier_ml is not None
     moves_water = moves_water or (carries_salt and not saline_kind)
-    strengthens = bool(STRENGTHENING & classes)
+    strengthens = bool((STRENGTHENING | NOT_BEFORE_CORTISOL) & classes)
     concerns = (watched, treats, dialysis, moves_water, strengthens)
     return "with sodium" if any(concerns) else "none"
 
