@@ -376,6 +376,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     calcium_told_above: Decimal
     calcium_told_below: Decimal
     measured_days: timedelta
+    lithium_toxic_from: Decimal  # F6
     # Adrenal failure in results or medicines (F5), and where volume is the treatment (F6).
     adrenal_cortisol_below: Decimal
     adrenal_cortisol_days: timedelta

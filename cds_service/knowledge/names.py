@@ -430,6 +430,7 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
     cytotoxics: ClassSet
     aquaretics: ClassSet  # F6
     lithium: ClassSet
+    lithium_raising: ClassSet  # F6
     checkpoint_inhibitors: ClassSet  # F5
     adrenal_replacement: ClassSet  # never ends with the stay in adrenal failure (F59)
     glucocorticoids: ClassSet

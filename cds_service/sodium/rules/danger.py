@@ -93,6 +93,7 @@ from cds_service.sodium.rules.gates import (
     what_raises,
     will_shed_water,
 )
+from cds_service.sodium.rules.measured import lithium_lines
 from cds_service.sodium.rules.ordered_amount import small_bolus
 from cds_service.sodium.rules.plan import (
     adrenal_first,
@@ -199,6 +200,7 @@ def possible_brain_edema(case: Case) -> Finding:
         do=[
             *palliative_lines(case),
             *_after_glucose(case, _examine(case, bolus=bool(bolus), risen=risen)),
+            *lithium_lines(case),
             *weak_fluid_lines(case),
             *dialysis_lines(case),
             *irrigation_lines(case),
@@ -284,6 +286,7 @@ def acute_fall(case: Case) -> Finding:
         do=[
             *drip_lines(case),
             *_after_glucose(case, _acute_danger(case)),
+            *lithium_lines(case),
             *osmole_unmeasured(case),
             *crisis_lines(case),
             *unbelieved_lines(case),
@@ -492,6 +495,7 @@ def _emergency_lines(case: Case) -> list[Line]:
     closely = watch(case, "monitor-severe")
     first = [
         *_after_glucose(case, lead),
+        *lithium_lines(case),
         *eclampsia_lines(case),
         *crisis_lines(case),
         *shock_lines(case),
@@ -583,6 +587,7 @@ def severe(case: Case) -> Finding:
             *drip_lines(case),
             *palliative_lines(case),
             line("check-symptoms", keep=True),
+            *lithium_lines(case),
             *osmole_unmeasured(case),
             *insipidus_lines(case),
             *pace,
@@ -689,6 +694,7 @@ def moderate(case: Case) -> Finding:
         do=[
             *low_glucose_lines(case),
             *adrenal_first(case),
+            *lithium_lines(case),
             *palliative_lines(case),
             *unexplained_symptom(case),
             *osmole_unmeasured(case),
@@ -808,6 +814,7 @@ def mild_with_symptoms(case: Case) -> Finding:
         do=[
             *low_glucose_lines(case),
             *adrenal_first(case),
+            *lithium_lines(case),
             *unexplained_symptom(case),
             *lines_of({"same-day": same_day(case)}, keep=True),
             *insipidus_lines(case),
@@ -903,6 +910,7 @@ def mild(case: Case) -> Finding:
         do=[
             *low_glucose_lines(case),
             *adrenal_first(case),
+            *lithium_lines(case),
             *unexplained_symptom(case),
             *insipidus_lines(case),
             *held_lines(case),

@@ -8,10 +8,10 @@ from decimal import Decimal
 from cds_service.engine.finding import Line
 from cds_service.engine.rule import line
 from cds_service.engine.wording import number
-from cds_service.knowledge.names import Analyte
+from cds_service.knowledge.names import Analyte, Problem
 from cds_service.sodium.adrenal import potassium_drugs
 from cds_service.sodium.case import Case
-from cds_service.sodium.depletion import low_systolic, red_flag_window
+from cds_service.sodium.depletion import creatinine_rise, low_systolic, red_flag_window
 from cds_service.sodium.results import Reading, paired
 from cds_service.sodium.rules.gates import at
 
@@ -84,6 +84,30 @@ def _hormones(case: Case) -> list[Line]:
     return lines
 
 
+def lithium_lines(case: Case) -> list[Line]:
+    """Returns a toxic level of lithium, or that it is to be measured in kidney injury (F6).
+
+    What makes the kidney keep it is named with it.
+    """
+    limits = case.limits
+    level = case.readings.latest(Analyte.LITHIUM, limits.measured_days)
+    taken = case.exposures.of(*case.sets.lithium.members)
+    kept_by = case.exposures.of(*case.sets.lithium_raising.members)
+    drugs = ", ".join([e.drug.name for e in kept_by][: int(limits.suspects_to)])
+    if level is not None and level.at_least(limits.lithium_toxic_from):
+        key = "lithium-toxic-drugs" if drugs else "lithium-toxic"
+        return [told(case, key, level, drug=drugs)]
+    if level is not None or not (taken and drugs) or not _kidney_injured(case):
+        return []
+    return [line("lithium-unmeasured", drug=taken[0].drug.name, partner=drugs, keep=True)]
+
+
+def _kidney_injured(case: Case) -> bool:
+    window = red_flag_window(case)
+    recorded = case.problems.has_current(Problem.ACUTE_KIDNEY_INJURY, window)
+    return recorded or creatinine_rise(case, window) is not None
+
+
 def _others(case: Case) -> list[Line]:
     limits, lines = case.limits, []
     calcium = case.readings.latest(Analyte.CALCIUM, limits.measured_days)
@@ -99,7 +123,8 @@ def _others(case: Case) -> list[Line]:
     }
     for analyte, window in plain.items():
         reading = case.readings.latest(analyte, window)
-        if reading is not None:
+        said = analyte == Analyte.LITHIUM and lithium_lines(case)  # a toxic one is among the first
+        if reading is not None and not said:
             by_ethanol = _by_ethanol(case, reading) if analyte == Analyte.SERUM_OSMOLALITY else None
             lines.append(by_ethanol or told(case, f"measured-{analyte}", reading, keep=False))
     return lines

@@ -186,6 +186,22 @@ def on_vaptan(
 
 
 # What speaks against a vaptan that is taken: the card of PV-VAPTAN and DC-VAPTAN, and its first line.
+def on_lithium(level: str | None, *others: str, sodium: str = "124", **more: Any) -> Story:
+    """Lithium with this level, and others beside it, in kidney injury."""
+    injury = problem("acute-kidney-injury", days=0.5)
+    return Story(
+        sodium=sodium,
+        setting="inpatient",
+        problems=(injury, *more.pop("problems", ())),
+        orders=tuple(
+            order(name, days=400, reference=f"MedicationRequest/{name}")
+            for name in ("lithium", *others)
+        ),
+        results=() if level is None else (result("lithium", level),),
+        **more,
+    )
+
+
 ON_VAPTAN: tuple[tuple[str, str, Story], ...] = (
     ("warning strong", "on-vaptan-strong", on_vaptan(order("clarithromycin", days=0.4))),
     ("warning strong", "on-vaptan-strong", on_vaptan(order("ritonavir"), sodium="139")),
@@ -427,6 +443,9 @@ CHARTS: tuple[Story, ...] = (
         setting="inpatient",
         problems=(PITUITARY, problem("vomiting", days=0.5)),
     ),
+    on_lithium("2.1"),
+    on_lithium("2.1", "ibuprofen", "ramipril"),
+    on_lithium(None, "ibuprofen", "ramipril"),
     *(story for _, _, story in ON_VAPTAN),
     seized(
         orders=(
