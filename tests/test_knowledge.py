@@ -66,6 +66,7 @@ TOPICS = frozenset(
         "vaptanDuration",
         "vaptanSevereSymptoms",
         "vaptanContraindicated",
+        "adrenalBeforeThyroid",
         "vaptanNoHyponatremia",
         "vaptanStart",
         "isotonicSalineSiadh",
