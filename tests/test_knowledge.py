@@ -31,7 +31,6 @@ NUMBERS, WORDS = "knowledge/thresholds.toml", "knowledge/words.toml"
 # B.7 of docs/clinical-decisions.md: public, and stable for ever.
 TOPICS = frozenset(
     {
-        "adrenalBeforeThyroid",
         "dialysisLowSodium",
         "dischargeAfterOvercorrection",
         "dischargeLowSodium",

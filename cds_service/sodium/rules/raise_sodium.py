@@ -535,7 +535,6 @@ def severe_symptoms(case: Case, order: Order, saline: Saline) -> Finding:
     do = _guardrails(case, saline)
     if not case.symptoms.attributable:
         do.append(line("look-further", na=latest.shown))
-    fall = acute_water(case)
     return _saline_card(
         case,
         order,
@@ -544,8 +543,7 @@ def severe_symptoms(case: Case, order: Order, saline: Saline) -> Finding:
         supported=not _eclampsia_alone(case),
         do=do,
         why=_watch(case),
-        limit=day_limit(case),
-        more_facts={"fall": number(fall.amount), "hours": in_hours(fall.over)} if fall else {},
+        more_facts=_severe_facts(case),
     )
 
 
@@ -555,6 +553,13 @@ def _severe_summary(case: Case) -> str:
         return "acute" if acute_water(case) else "likely-acute"
     slowly = case.limits.profile == EUROPEAN and case.risk.high
     return "risk" if slowly else "main"
+
+
+def _severe_facts(case: Case) -> dict[str, Fact]:
+    """Returns the facts of that summary."""
+    if fall := acute_water(case):
+        return {"fall": number(fall.amount), "hours": in_hours(fall.over)}
+    return {} if likely_acute(case) else {"limit": number(day_limit(case))}
 
 
 def _for_the_liver(case: Case, order: Order, saline: Saline) -> Finding:
