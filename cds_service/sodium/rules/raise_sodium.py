@@ -547,6 +547,14 @@ def severe_symptoms(case: Case, order: Order, saline: Saline) -> Finding:
     )
 
 
+def _severe_facts(case: Case) -> dict[str, Fact]:
+    """Returns the fall of an acute one, and elsewhere the limit of a day."""
+    fall = acute_water(case)
+    if fall is not None:
+        return {"fall": number(fall.amount), "hours": in_hours(fall.over)}
+    return {} if likely_acute(case) else {"limit": number(day_limit(case))}
+
+
 def _severe_summary(case: Case) -> str:
     """Returns the summary: no limit of a day is named where none holds (F2)."""
     if likely_acute(case):
