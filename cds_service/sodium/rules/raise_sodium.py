@@ -563,13 +563,6 @@ def _severe_summary(case: Case) -> str:
     return "risk" if slowly else "main"
 
 
-def _severe_facts(case: Case) -> dict[str, Fact]:
-    """Returns the facts of that summary."""
-    if fall := acute_water(case):
-        return {"fall": number(fall.amount), "hours": in_hours(fall.over)}
-    return {} if likely_acute(case) else {"limit": number(day_limit(case))}
-
-
 def _for_the_liver(case: Case, order: Order, saline: Saline) -> Finding:
     """Returns that a coma of acute liver failure is brain edema, with a target of its own (F11)."""
     deep = case.sodium.band is not Band.MILD
