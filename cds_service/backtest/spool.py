@@ -15,6 +15,7 @@ import struct
 import weakref
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from msgspec import Struct, field
@@ -121,10 +122,9 @@ class Spool(Struct, frozen=True, dict=True, weakref=True):
         path = self.folder / _MEDICATIONS
         draft = path.with_suffix(".part")
         draft.unlink(missing_ok=True)
-        with sqlite3.connect(draft) as store:
+        with closing(sqlite3.connect(draft)) as store, store:
             store.execute("CREATE TABLE medication (id TEXT PRIMARY KEY, line BLOB) WITHOUT ROWID")
             store.executemany("INSERT OR IGNORE INTO medication VALUES (?, ?)", self._shared())
-        store.close()
         draft.replace(path)
 
     def _shared(self) -> Iterator[tuple[str, bytes]]:

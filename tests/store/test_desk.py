@@ -7,7 +7,8 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -192,11 +193,12 @@ def test_a_locked_sqlite_file_costs_feedback_its_time_and_no_longer(tmp_path: Pa
     database.close()
 
 
-def locked(path: Path) -> sqlite3.Connection:
-    """Returns a context in which another process's transaction holds the file."""
-    connection = sqlite3.connect(path, isolation_level=None)
-    connection.execute("BEGIN IMMEDIATE")
-    return connection
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Holds the file in a transaction, as another process may."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        yield
 
 
 def test_the_database_of_a_test_is_asked_at_its_desk(database: Database) -> None:
