@@ -619,6 +619,30 @@ class MixingWords(Struct, frozen=True, forbid_unknown_fields=True):
     why: str
 
 
+class AddedSalt(Struct, frozen=True, forbid_unknown_fields=True):
+    """One salt of sodium or potassium that is put into a bag."""
+
+    names: list[str]
+    gram_per_100_ml_of_one_mmol_per_ml: Decimal
+    is_sodium: bool = False
+    is_chloride: bool = False
+    cations_per_mmol: Decimal = Decimal(1)  # of phosphate, which is ordered by its phosphorus
+    ampoule_mmol: Decimal | None = None  # in one ampoule, if the order counts these
+
+
+class AddedSalts(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a bag of a carrier and added salts is judged by (F23)."""
+
+    isotonic_from_mmol_l: Decimal  # of sodium and potassium
+    usual_bag_ml: Decimal  # if the order names no volume: no bag is larger
+    ampoules: list[str]
+    salts: dict[str, AddedSalt]
+    source: str
+    where: str
+    evidence: Evidence
+    why: str
+
+
 class BalancedWords(Struct, frozen=True, forbid_unknown_fields=True):
     """Isotonic fluids that are no sodium chloride solution (M9)."""
 
@@ -798,6 +822,7 @@ class Fluids(Struct, frozen=True, forbid_unknown_fields=True):
     saline: SalineWords
     hypotonic: HypotonicWords
     mixing: MixingWords
+    added_salts: AddedSalts
     balanced: BalancedWords
     forms: Forms
     text: TextWords

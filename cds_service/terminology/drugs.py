@@ -131,9 +131,9 @@ class DrugResolver:
         whole = fluid.hypotonic or nutrition is not None
         balanced = None if whole else self._fluids.balanced(product, place)
         found = findings.found
-        strong = (
-            None if fluid.saline or nutrition else self._strong_salts.read(product, place, found)
-        )
+        strong = fluid.strong_salt
+        if strong is None and not (fluid.saline or nutrition or fluid.hypotonic):
+            strong = self._strong_salts.read(product, place, found)
         is_fluid = any((fluid.is_salt, fluid.hypotonic, balanced, strong))
         is_known = bool(findings.found) or findings.known or is_fluid
         name = _first_name(product)

@@ -11,13 +11,15 @@ from msgspec.structs import replace
 
 from cds_service.knowledge.names import DrugName
 from cds_service.knowledge.words import FluidProduct, Fluids, SalineKind
+from cds_service.terminology.added_salts import AddedSalts, Bag
 from cds_service.terminology.codes import RXNORM, CodeIndex, canonical
-from cds_service.terminology.mixtures import Mixture, MixtureReader
+from cds_service.terminology.mixtures import HUNDREDTH, Mixture, MixtureReader
 from cds_service.terminology.names import FormReader, Place
 from cds_service.terminology.text import Hit, Phrases, Words, flat, words
-from cds_service.terminology.types import Coded, Product, Route, Saline, texts_of
+from cds_service.terminology.types import Coded, Product, Route, Saline, StrongSalt, texts_of
 from cds_service.terminology.units import (
     MASS_UNITS,
+    ML_PER_L,
     decimal_of,
     hourly_of,
     infused_of,
@@ -232,6 +234,7 @@ class FluidReading(Struct, frozen=True, kw_only=True):
     is_salt: bool = False
     weak: bool = False  # lactated Ringer's and its like: less sodium than blood (S13)
     carries: bool = False  # hypotonic fluid that carries a drug: no button removes it (F23)
+    strong_salt: StrongSalt | None = None  # bicarbonate and its like, diluted little (F22)
     isotonic_carrier_ml: Decimal | None = None  # of a day: isotonic saline that carries a drug
     step: str = ""
 
@@ -269,6 +272,9 @@ class FluidReader:
         self._weak_balanced = flat(fluids.balanced.weak)
         self._large_water = flat(fluids.hypotonic.large_only)
         self._mixtures = MixtureReader(fluids, self._salt_percent)
+        self._bags = AddedSalts(fluids)
+        self._tonic_from = fluids.added_salts.isotonic_from_mmol_l
+        self._usual_bag_ml = fluids.added_salts.usual_bag_ml
         self._with_sodium = flat(set(saline.mixtures).difference(fluids.hypotonic.no_sodium))
         self._carrying = frozenset(
             token for word in fluids.hypotonic.not_after for token in words(word).tokens
@@ -296,6 +302,13 @@ class FluidReader:
             volume=_volume(product, names),
             others=tuple(i for i in ingredients if i not in self._additive_names),
         )
+        reading = self._as_named(order)
+        bag = self._bag(order)
+        return reading if bag is None else self._by_salts(order, bag, reading)
+
+    def _as_named(self, order: _Order) -> FluidReading:
+        """Returns the fluid by its code, its strength or its name."""
+        product, names = order.product, order.names
         mixture = None if order.others else self._mixtures.read(product, names)
         if mixture is not None:
             return self._of_mixture(order, mixture)
@@ -318,6 +331,101 @@ class FluidReader:
                 return FluidReading(is_salt=True, isotonic_carrier_ml=carried, step=step)
             return self._judge(order, self._stated(order, name, salt))
         return self._without_salt(order)
+
+    def _bag(self, order: _Order) -> Bag | None:
+        """Returns the bag for a vein to which salts are added; balanced fluid is judged alone."""
+        by_vein = order.place.route in ("iv", "unknown")
+        other_use = map(order.mentions, (self._flush, self._tablet, self._oral, self._balanced))
+        if not by_vein or any(other_use):
+            return None
+        return self._bags.read(order.product, order.names)
+
+    def _by_salts(self, order: _Order, bag: Bag, reading: FluidReading) -> FluidReading:
+        """Returns the bag by its sodium and potassium, where the name alone says another thing."""
+        tonicity, saline = self._tonicity(bag), reading.saline
+        if bag.cations is None and saline is not None:
+            return reading
+        strong = saline is not None and saline.kind in ("hypertonic", "concentrate")
+        if tonicity == "hypotonic":
+            return reading if reading.hypotonic else self._weak_bag(order, bag, reading)
+        if tonicity == "hypertonic":
+            return reading if strong else self._strong_bag(order, bag)
+        if tonicity == "isotonic" and (reading.hypotonic or strong or not saline):
+            return self._isotonic_bag(order, bag, reading)
+        return reading
+
+    def _tonicity(self, bag: Bag) -> SalineKind | None:
+        """What a bag is; one without a volume may be isotonic only if the largest bag is."""
+        if bag.cations is None or bag.sodium is None:
+            told = bag.added is not None and bag.volume_ml is None
+            least = (bag.added or 0) * ML_PER_L / self._usual_bag_ml + bag.carrier_sodium
+            weak = bag.carrier_sodium < self._tonic_from and not (
+                told and least >= self._tonic_from
+            )
+            return "hypotonic" if weak else "isotonic" if told else None
+        if bag.cations < self._tonic_from:
+            return "hypotonic"
+        from_percent = self._mixture_above if bag.only_chloride else self._hypertonic_from
+        strong = bag.adds_sodium and self._percent_of(bag.sodium) > from_percent
+        return "hypertonic" if strong else "isotonic"
+
+    def _percent_of(self, mmol_l: Decimal) -> Decimal:
+        """Returns the percent of the sodium chloride that holds as much sodium."""
+        return (mmol_l / ML_PER_L * self._per_mmol).quantize(HUNDREDTH)
+
+    def _weak_bag(self, order: _Order, bag: Bag, reading: FluidReading) -> FluidReading:
+        """A hypotonic bag, if it is not small; bicarbonate and its like are carried by it."""
+        volumes = [ml for ml in (_amount_a_day(order), bag.volume_ml) if ml is not None]
+        if volumes and max(volumes) < self._carrier_from:
+            return reading
+        volume = max(volumes, default=None)
+        if order.others or not bag.only_chloride or not bag.adds_sodium or bag.sodium is None:
+            step = "hypotonic by its sodium and potassium"
+            return FluidReading(hypotonic=True, volume_ml=volume, carries=True, step=step)
+        saline = Saline(
+            kind="hypotonic",
+            percent=self._percent_of(bag.sodium),
+            volume_ml=volume,
+            ordered_ml=_ordered(order.product, order.names),
+            rate_ml_h=_rate(order.product, order.names),
+            mixture="computed",
+        )
+        return _found(saline, "iv", "hypotonic saline, salts added")
+
+    def _strong_bag(self, order: _Order, bag: Bag) -> FluidReading:
+        """A bag as strong as hypertonic saline: of bicarbonate and its like it is a strong salt."""
+        step = "hypertonic by its added salts"
+        sodium, ordered = bag.sodium or Decimal(0), order.product.ordered_ml or bag.volume_ml
+        if bag.alkali:
+            salt = StrongSalt(name=bag.alkali, mmol_per_ml=sodium / ML_PER_L, ordered_ml=ordered)
+            return FluidReading(is_salt=True, strong_salt=salt, step=step)
+        percent = self._percent_of(sodium)
+        counted = percent >= self._hypertonic_from
+        saline = Saline(
+            kind=(counted and self._kind(Stated(percent))) or "hypertonic",
+            percent=percent,
+            volume_ml=bag.volume_ml,
+            ordered_ml=ordered if counted else None,
+            rate_ml_h=_rate(order.product, order.names),
+            mixture="computed" if counted else "weak",
+        )
+        return _found(saline, "iv", step)
+
+    def _isotonic_bag(self, order: _Order, bag: Bag, reading: FluidReading) -> FluidReading:
+        """A bag that is no free water; with chloride alone it is isotonic saline."""
+        step = "isotonic by its sodium and potassium"
+        plain = bag.only_chloride and bag.adds_sodium and not order.others
+        if not plain or bag.sodium is None:
+            return replace(reading, saline=None, hypotonic=False, carries=False, step=step)
+        saline = Saline(
+            kind="isotonic",
+            percent=self._percent_of(bag.sodium),
+            volume_ml=bag.volume_ml,
+            ordered_ml=order.product.ordered_ml or bag.volume_ml,
+            rate_ml_h=_rate(order.product, order.names),
+            mixture="computed",
+        )
+        return _found(saline, "iv", step)
 
     def _stated(self, order: _Order, name: Words, salt: tuple[SaltHit, ...]) -> Stated:
         """The strength that a name says, or that its grams of salt make in its volume."""

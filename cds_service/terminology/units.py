@@ -61,7 +61,7 @@ _GRAMS = {
     "mg": 1 / MG_PER_G,
 }
 MASS_UNITS = frozenset({*_GRAMS, "mcg", "ng", "units", "unit", "iu"})
-_MMOL = ("meq", "mmol", "milliequivalent", "milliequivalents", "millimole", "millimoles")
+_MMOL = ("meq", "mval", "mmol", "milliequivalent", "milliequivalents", "millimole", "millimoles")
 MILLIMOLES = dict.fromkeys(_MMOL, Decimal(1))
 _MOLES = {**dict.fromkeys(_MMOL, Decimal(1)), "mol": Decimal(1000)}
 _IN_TEXT = {
@@ -104,18 +104,40 @@ def percent_at(text: Words, at: int, percent_per_mmol_ml: Decimal) -> Decimal | 
         return None
     if tokens[at + 1] == "%":
         return number
+    volume, _ = per_volume_at(text, at)
+    if volume is None:
+        return None
+    return _percent(number, tokens[at + 1], volume, percent_per_mmol_ml)
+
+
+def per_volume_at(text: Words, at: int) -> tuple[Decimal | None, int]:
+    """Returns the mL to which an amount at a word belongs ("30 mg per 1 ml"), and where it ends."""
+    tokens = text.tokens
     end = min(len(tokens), at + _PER_VOLUME)
     per = next((i for i in range(at + 2, end) if tokens[i] in _IN_TEXT), None)
     if per is None or not _says_per(text, at + 1, per):
-        return None
+        return None, at + 2
     denominator = decimal_of(tokens[per - 1]) if per - 1 > at + 1 else None
-    volume = (denominator or Decimal(1)) * _IN_TEXT[tokens[per]]
-    return _percent(number, tokens[at + 1], volume, percent_per_mmol_ml)
+    return (denominator or Decimal(1)) * _IN_TEXT[tokens[per]], per + 1
+
+
+def moles_of(number: Decimal, unit: str, gram_per_mmol: Decimal) -> Decimal | None:
+    """Returns an amount in mmol; None if its unit is neither of moles nor of mass."""
+    if unit in _GRAMS:
+        return number * _GRAMS[unit] / gram_per_mmol
+    return number * _MOLES[unit] if unit in _MOLES else None
+
+
+def is_per_volume_unit(text: Words, at: int) -> bool:
+    """Whether a word is the unit of "20 mEq KCl/L": a volume behind a stroke, without a number."""
+    if at < 1 or text.tokens[at] not in _IN_TEXT or text.tokens[at] in ("cc",):
+        return False
+    return "/" in text.gap(at - 1, at) or text.tokens[at - 1] == "per"
 
 
 def volume_of(text: Words) -> Decimal | None:
     """Returns the largest volume that a text names, in mL; rates and denominators do not count."""
-    volumes = [_volume_at(text, at) for at in range(1, len(text.tokens))]
+    volumes = [volume_ending(text, at) for at in range(1, len(text.tokens))]
     return max(filter(None, volumes), default=None)
 
 
@@ -161,7 +183,8 @@ def hourly_of(text: Words) -> Decimal | None:
     return max((Decimal(rate) for rate in _HOURLY.findall(text.folded)), default=None)
 
 
-def _volume_at(text: Words, at: int) -> Decimal | None:
+def volume_ending(text: Words, at: int) -> Decimal | None:
+    """Returns the volume in mL of which a word is the unit; a rate or a denominator is none."""
     factor = _IN_TEXT.get(text.tokens[at])
     number = decimal_of(text.tokens[at - 1])
     if factor is None or number is None or number <= 0:

@@ -57,6 +57,9 @@ from cds_service.terminology.types import RecordText
 # Variants of the summary: the order has no name of its own.
 BALANCED = "balanced"
 RESTRICTION = "restriction"
+IN_WEAK_FLUID = (DrugClass.LOOP, DrugClass.POTASSIUM, DrugClass.UREA)
+# In a bag that is weaker than blood these lower sodium: there they are no such drugs (F23).
+IN_ANY_FLUID = (*IN_WEAK_FLUID, DrugClass.BICARBONATE, DrugClass.SODIUM_PHOSPHATE)
 ANY_AMOUNT = (
     DrugClass.LOOP,
     DrugClass.BICARBONATE,
@@ -71,14 +74,7 @@ def also_raising(order: Order) -> str:
         return RESTRICTION
     if not is_systemic(order):
         return ""
-    drug = drug_of(
-        order,
-        DrugClass.LOOP,
-        DrugClass.BICARBONATE,
-        DrugClass.POTASSIUM,
-        DrugClass.SODIUM_PHOSPHATE,
-        DrugClass.UREA,
-    )
+    drug = drug_of(order, *(IN_WEAK_FLUID if order.hypotonic else IN_ANY_FLUID))
     if drug is not None:
         return drug.name
     salt = order.strong_salt or sodium_rich_of(order)
