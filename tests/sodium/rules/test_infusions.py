@@ -47,7 +47,56 @@ THREE_PERCENT = replace(saline(), reference="MedicationRequest/other")
 INSIPIDUS = ("insipidus-differs",)
 KEPT = {"OS-HYPOTONIC": "warning kept"}
 KEPT_LINES = ("isotonic-and-little", "keeper-goes-on")
+# Bicarbonate 50 mEq in a liter of dextrose 5 %, as the terminology reads it, and 150 mEq.
+WEAK_BICARBONATE = replace(
+    selected("sodium bicarbonate", route="iv"),
+    hypotonic=True,
+    carries=True,
+    hypotonic_volume_ml=Decimal(1000),
+)
+ISOTONIC_BICARBONATE = selected("sodium bicarbonate", route="iv")
+LOW_POTASSIUM = Story(sodium="117", setting="inpatient", results=(result("potassium", 2.8),))
+ADDED_SALTS = (
+    Scene(
+        says="F23: a weak bag of bicarbonate at potassium 2.8 is water, and counts as no sodium",
+        order=WEAK_BICARBONATE,
+        story=LOW_POTASSIUM,
+        fires={"OS-HYPOTONIC": "warning diluent"},
+        shows=("change-diluent", "count-diluent"),
+        hides=("count-it",),
+    ),
+    Scene(
+        says="F23: an isotonic bag of bicarbonate there is no water, and counts as sodium",
+        order=ISOTONIC_BICARBONATE,
+        story=LOW_POTASSIUM,
+        fires={"OS-RAISE": "info counts"},
+        hides=("free-water",),
+    ),
+    Scene(
+        says="F23: a weak bag of bicarbonate with potassium: the potassium still counts",
+        order=replace(
+            selected("sodium bicarbonate", "potassium chloride", route="iv"),
+            hypotonic=True,
+            carries=True,
+            hypotonic_volume_ml=Decimal(1000),
+        ),
+        story=LOW_POTASSIUM,
+        fires={"OS-HYPOTONIC": "warning diluent", "OS-RAISE": "info counts"},
+    ),
+    Scene(
+        says="F23: dextrose with 40 mmol of salt is a weak mixture that no button removes",
+        order=mixed("0.23", "hypotonic", "1000"),
+        story=LOW,
+        fires={"OS-HYPOTONIC": "warning main"},
+    ),
+    Scene(
+        says="F23: dextrose with 154 mmol of salt at a low sodium of no known cause",
+        order=mixed("0.90", "isotonic", "1000"),
+        story=LOW,
+    ),
+)
 SCENES = (
+    *ADDED_SALTS,
     Scene(
         says="Ringer's lactate, and the urine results that would show SIADH were not read",
         order=RINGER,
