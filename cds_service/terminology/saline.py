@@ -343,7 +343,7 @@ class FluidReader:
     def _by_salts(self, order: _Order, bag: Bag, reading: FluidReading) -> FluidReading:
         """Returns the bag by its sodium and potassium, where the name alone says another thing."""
         tonicity, saline = self._tonicity(bag), reading.saline
-        if bag.cations is None and saline is not None:
+        if bag.cations is None and (saline or not self._is_weak_alone(order, bag)):
             return reading
         strong = saline is not None and saline.kind in ("hypertonic", "concentrate")
         if tonicity == "hypotonic":
@@ -353,6 +353,10 @@ class FluidReader:
         if tonicity == "isotonic" and (reading.hypotonic or strong or not saline):
             return self._isotonic_bag(order, bag, reading)
         return reading
+
+    def _is_weak_alone(self, order: _Order, bag: Bag) -> bool:
+        """Whether its carrier is a hypotonic fluid by name; bare water dissolves what is sold."""
+        return bag.adds_sodium and (order.mentions(self._water) or bag.carrier_sodium > 0)
 
     def _tonicity(self, bag: Bag) -> SalineKind | None:
         """What a bag is; one without a volume may be isotonic only if the largest bag is."""

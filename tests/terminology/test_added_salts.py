@@ -157,6 +157,8 @@ def test_the_ingredients_of_a_medication_are_such_a_bag(
     [
         "oral rehydration solution: glucose, sodium chloride 2.6 g, potassium chloride 1.5 g oral",
         "sodium chloride 5 mmol in D5W 250 mL",
+        "potassium chloride 20 mEq/50 mL in sterile water",
+        "sodium bicarbonate 50 mEq/50 mL in sterile water",
         "Plasma-Lyte 1000 mL + KCl 20 mEq",
         "lactated ringers 1000 mL + sodium bicarbonate 50 mEq",
     ],
