@@ -387,6 +387,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     adrenal_pattern_potassium_from: Decimal
     adrenal_checkpoint_days: timedelta
     adrenal_blocker_days: timedelta
+    medroxyprogesterone_high_mg: Decimal
     adrenal_slow_blocker_days: timedelta
     adrenal_steroid_course_days: timedelta
     adrenal_steroid_renewed_days: timedelta

@@ -67,6 +67,7 @@ class DrugClass(StrEnum):
     DEMECLOCYCLINE = "demeclocycline"
     DESMOPRESSIN = "desmopressin"
     GLUCOCORTICOID = "glucocorticoid"
+    GLUCOCORTICOID_DEPOT = "glucocorticoid-depot"
     GLUCOCORTICOID_INHALED = "glucocorticoid-inhaled"
     IMINOSTILBENE = "iminostilbene"
     SSRI = "ssri"
@@ -440,6 +441,8 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
     cortisol_blockers_slow: DrugSet  # of them, those that act for months
     cortisol_blockers_by_vein: DrugSet  # of them, those that count only as an infusion
     cortisol_suppressors: DrugSet  # of them, those that act as a steroid and are not just stopped
+    cortisol_suppressors_by_dose: DrugSet  # of them, those that count in a high dose only
+    depot_glucocorticoids: ClassSet  # F5: one injection lets the gland rest for weeks
     cortisol_misread: DrugSet  # of them, those under which a high cortisol excludes nothing
     receptor_blockers: DrugSet  # of them, those that block hydrocortisone too
     lowers_glucose: ClassSet  # explain a low glucose

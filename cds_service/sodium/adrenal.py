@@ -231,7 +231,7 @@ def _by_blockers(case: Case) -> Iterator[Ground]:
     if replaced:
         evidence = {"evidence": _listed((drug, replaced))}
         yield Ground(line=Line("withheld-adrenal-replaced", evidence), names=drug, blocks=drug)
-    elif drug in case.sets.cortisol_suppressors:
+    elif drug not in case.sets.cortisol_blockers or drug in case.sets.cortisol_suppressors:
         yield Ground(line=Line("withheld-adrenal-checkpoint", {"drug": drug}), names=drug)
     else:
         key = f"withheld-adrenal-{_kind(case, drug)}"
@@ -241,15 +241,38 @@ def _by_blockers(case: Case) -> Iterator[Ground]:
 def _cortisol_blockers(case: Case) -> tuple[str, ...]:
     """Returns the drugs that lower cortisol, taken as long ago as they may still act."""
     limits, slow = case.limits, case.sets.cortisol_blockers_slow
-    recent = maybe_taken(case, partial(_lowers_cortisol, case), limits.adrenal_blocker_days)
+    recent = maybe_taken(case, partial(_blocks_cortisol, case), limits.adrenal_blocker_days)
+    resting = maybe_taken(case, partial(_rests_gland, case), limits.adrenal_steroid_ended_days)
     lasting = maybe_taken(case, lambda drug, _: drug.name in slow, limits.adrenal_slow_blocker_days)
-    return tuple(dict.fromkeys((*recent, *lasting)))
+    return tuple(dict.fromkeys((*recent, *resting, *lasting, *_injected(case))))
 
 
-def _lowers_cortisol(case: Case, drug: DrugMatch, order: Order) -> bool:
-    """Whether this order lowers cortisol for days, which one dose does not."""
+def _injected(case: Case) -> Iterator[str]:
+    """Yields the depot glucocorticoids that were injected so lately that the gland still rests."""
+    now, window = case.snapshot.now, case.limits.adrenal_steroid_ended_days
+    for order in case.listed:
+        last = order.end or order.begun
+        if last is not None and now - last <= window and order.route != "unknown":
+            wanted = case.sets.depot_glucocorticoids
+            yield from (drug.name for drug in order.drugs if drug.cls in wanted)
+
+
+def _rests_gland(case: Case, drug: DrugMatch, order: Order) -> bool:
+    """Whether this order acts as a glucocorticoid, in this dose, for more than a day."""
+    sets, dose = case.sets, order.daily_dose_mg
+    if drug.name not in sets.cortisol_suppressors or order.single_dose:
+        return False
+    if drug.name not in sets.cortisol_suppressors_by_dose:
+        return True
+    return dose is not None and dose >= case.limits.medroxyprogesterone_high_mg
+
+
+def _blocks_cortisol(case: Case, drug: DrugMatch, order: Order) -> bool:
+    """Whether this order blocks cortisol for days, which one dose does not."""
     sets = case.sets
     if drug.name not in sets.cortisol_blockers or order.single_dose:
+        return False
+    if drug.name in sets.cortisol_suppressors:
         return False
     return drug.name not in sets.cortisol_blockers_by_vein or order.route in ("iv", "unknown")
 

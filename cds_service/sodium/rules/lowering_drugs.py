@@ -691,7 +691,12 @@ def glucocorticoid_of(order: Order) -> DrugMatch | None:
     """Returns the glucocorticoid of the order; by vein it is for an emergency."""
     if order.route == "iv":
         return None
-    return drug_of(order, DrugClass.GLUCOCORTICOID, DrugClass.GLUCOCORTICOID_INHALED)
+    return drug_of(
+        order,
+        DrugClass.GLUCOCORTICOID,
+        DrugClass.GLUCOCORTICOID_INHALED,
+        DrugClass.GLUCOCORTICOID_DEPOT,
+    )
 
 
 @order_rule("OS-LOOP-DDAVP", loop_of, otherwise="no-loop-diuretic")

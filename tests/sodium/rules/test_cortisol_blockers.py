@@ -18,7 +18,9 @@ from tests.sodium.rules.orders import Scene, restriction, selected, table
 SIADH = problem("siadh", days=5)
 VOMITING = problem("vomiting", days=0.5, encounter=True)
 BLOCKERS = sets().cortisol_blockers.members
-SYNTHESIS = [drug for drug in BLOCKERS if drug not in ("megestrol", "mifepristone")]
+SUPPRESSORS = sets().cortisol_suppressors.members
+SYNTHESIS = [drug for drug in BLOCKERS if drug not in (*SUPPRESSORS, "mifepristone")]
+DEPOTS = ("triamcinolone", "methylprednisolone acetate", "betamethasone acetate")
 OSILODROSTAT = order("osilodrostat", days=40)
 
 
@@ -35,9 +37,10 @@ def ward(*orders: Order, sodium: str = "124", **more: Any) -> Story:
 
 
 def infused(name: str, **more: Any) -> Order:
-    """An order of this drug as it is given: etomidate by vein."""
+    """An order of this drug as it is given: etomidate by vein, medroxyprogesterone in its dose."""
     route = "iv" if name == "etomidate" else "systemic"
-    return order(name, **{"days": 40, "route": route, **more})
+    dose = "500" if name == "medroxyprogesterone" else None
+    return order(name, **{"days": 40, "route": route, "dose": dose, **more})
 
 
 def adrenal(story: Story) -> list[str]:
@@ -104,6 +107,49 @@ def test_at_the_receptor_dexamethasone_is_named_and_megestrol_is_not_just_held()
 )  # fmt: skip
 def test_what_no_longer_acts_or_never_did_is_no_ground(story: Story, keys: list[str]) -> None:
     assert adrenal(story) == keys
+
+
+@pytest.mark.parametrize("drug", SUPPRESSORS)
+def test_a_drug_that_acts_as_a_steroid_counts_as_long_after_its_end(drug: str) -> None:
+    def ended(days: float) -> Story:
+        return ward(infused(drug, days=150, ended=days, status="completed"))
+
+    assert adrenal(ended(29.9)) == ["withheld-adrenal-checkpoint"]
+    assert ended(29.9).case().restriction.verdict == "text"
+    assert adrenal(ended(30.1)) == []
+
+
+@pytest.mark.parametrize(("dose", "counts"), [("200", True), ("199", False), (None, False)])
+def test_medroxyprogesterone_counts_in_the_dose_against_cancer_only(
+    dose: str | None, counts: bool
+) -> None:
+    assert bool(adrenal(ward(infused("medroxyprogesterone", dose=dose)))) is counts
+
+
+@pytest.mark.parametrize("drug", DEPOTS)
+@pytest.mark.parametrize(
+    ("days", "route", "counts"),
+    [
+        (29.9, "systemic", True),
+        (30.1, "systemic", False),
+        (2, "iv", True),
+        (2, "unknown", False),
+        (2, "local", False),
+    ],
+)
+def test_one_depot_injection_of_a_steroid_counts_for_a_month(
+    drug: str, days: float, route: Any, counts: bool
+) -> None:
+    given = replace(order(drug, days=days, route=route, status="completed"), single_dose=True)
+    assert bool(adrenal(ward(given))) is counts
+    assert adrenal(ward(given)) in ([], ["withheld-adrenal-checkpoint"])
+
+
+def test_oral_budesonide_that_ended_is_a_steroid_that_ended() -> None:
+    story = ward(order("oral budesonide", days=120, ended=8, status="completed"))
+    assert adrenal(story) == ["withheld-adrenal-steroid"]
+    inhaled = ward(order("budesonide", days=120, ended=8, status="completed"))
+    assert adrenal(inhaled) == []
 
 
 def test_beside_a_steroid_that_replaces_it_a_missed_dose_is_asked_for() -> None:
