@@ -376,6 +376,7 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
     no_overload: ProblemSet
     siadh: ProblemSet
     kidney_failure: ProblemSet
+    raises_urea: ClassSet  # F40
     bleeding_gut: ProblemSet
     # risk of osmotic demyelination (B.0.6)
     demyelination_risk: ProblemSet

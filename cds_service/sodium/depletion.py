@@ -10,6 +10,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from cds_service.knowledge.names import Analyte, Problem, Sign
+from cds_service.sodium.exposure import taken_within
 from cds_service.sodium.results import Reading, paired
 
 if TYPE_CHECKING:
@@ -141,3 +142,21 @@ def bun_creatinine(case: Case, window: timedelta) -> tuple[Decimal, ...]:
         if urea.at_least(case.limits.bun_high_from):
             ratios.append(urea.value / creatinine.value)
     return tuple(ratios)
+
+
+def on_diuretic(case: Case) -> bool:
+    """Whether a diuretic may act, under which the kidney sheds salt."""
+    return bool(taken_within(case, case.sets.diuretics, case.limits.diuretic_washout_hours))
+
+
+def urea_explained(case: Case) -> bool:
+    """Whether a medicine or a bleeding explains a high urea, or urine refutes a lack of fluid (F40).
+
+    A diuretic makes the sodium of the urine say nothing.
+    """
+    limits, sets = case.limits, case.sets
+    if case.problems.active(sets.bleeding_gut) or case.exposures.of(*sets.raises_urea.members):
+        return True
+    urine = case.readings.latest(Analyte.URINE_SODIUM, limits.urine_labs_hours)
+    sheds = urine is not None and urine.at_least(limits.urine_sodium_from)
+    return sheds and not on_diuretic(case)

@@ -28,6 +28,7 @@ from cds_service.sodium.depletion import (
     fast_heart,
     low_systolic,
     red_flag_window,
+    urea_explained,
     weight_loss,
 )
 from cds_service.sodium.exposure import (
@@ -486,7 +487,7 @@ def _kidney(case: Case, window: timedelta) -> Iterator[Line]:
         facts = {"from": first, "value": last}
         yield Line("withheld-creatinine-rise", facts)
     high = [r for r in bun_creatinine(case, window) if r > case.limits.bun_creatinine_above]
-    if high:
+    if high and not urea_explained(case):
         # Beside signs of overload the ratio may be high because the heart gives too little flow.
         volume = case.volume
         flow = volume.status is Volume.HYPER or volume.hint or volume.against

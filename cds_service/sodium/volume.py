@@ -16,7 +16,9 @@ from cds_service.sodium.depletion import (
     creatinine_rise,
     fast_heart,
     low_systolic,
+    on_diuretic,
     red_flag_window,
+    urea_explained,
     weight_loss,
 )
 from cds_service.sodium.exposure import taken_within
@@ -223,23 +225,18 @@ def low_urine_sodium(case: Case) -> bool:
     urine = case.readings.latest(Analyte.URINE_SODIUM, limits.urine_labs_hours)
     if urine is None or not urine.below(limits.urine_sodium_from):
         return False
-    return _lists_read(case) and not _on_diuretic(case) and not _dilute(case)
+    return _lists_read(case) and not on_diuretic(case) and not _dilute(case)
 
 
 def _urea_high(case: Case) -> bool:
     """Whether urea is high for the creatinine, and nothing but lack of fluid explains it (F40)."""
-    limits, sets, problems = case.limits, case.sets, case.problems
+    limits = case.limits
     ratios = bun_creatinine(case, limits.urine_labs_hours)
     if not ratios or ratios[-1] <= limits.bun_creatinine_above:
         return False
-    if not _lists_read(case) or _on_diuretic(case):
+    if not _lists_read(case) or on_diuretic(case):
         return False
-    if problems.active(sets.kidney_failure) or problems.active(sets.bleeding_gut):
-        return False
-    if case.exposures.of(*sets.glucocorticoids.members):
-        return False
-    urine = case.readings.latest(Analyte.URINE_SODIUM, limits.urine_labs_hours)
-    return urine is None or not urine.at_least(limits.urine_sodium_from)
+    return not case.problems.active(case.sets.kidney_failure) and not urea_explained(case)
 
 
 def _circulation_suffers(case: Case) -> bool:
@@ -269,7 +266,7 @@ def _siadh_pattern(case: Case) -> tuple[str, ...]:
         return ()
     if not _urine_holds_sodium(case):
         return ()
-    if not _lists_read(case) or _on_diuretic(case):
+    if not _lists_read(case) or on_diuretic(case):
         return ()
     window = limits.urine_labs_hours
     urine = [
@@ -286,10 +283,6 @@ def _siadh_pattern(case: Case) -> tuple[str, ...]:
 
 def _lists_read(case: Case) -> bool:
     return case.snapshot.complete("conditions", "medications")
-
-
-def _on_diuretic(case: Case) -> bool:
-    return bool(taken_within(case, case.sets.diuretics, case.limits.diuretic_washout_hours))
 
 
 def ods_risk(case: Case) -> OdsRisk:

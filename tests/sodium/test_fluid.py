@@ -637,6 +637,36 @@ def test_f40_beside_overload_a_high_ratio_is_low_flow_or_dryness(
     assert [line.key for line in verdict(story).red_flags] == [key]
 
 
+@pytest.mark.parametrize(
+    "explained",
+    [
+        {"orders": (order("urea", days=20),)},
+        {"orders": (order("prednisone", days=20),)},
+        {"problems": (SIADH, problem("gi-bleed", days=20))},
+        {"results": (result("urine-sodium", 30),)},
+    ],
+    ids=["urea", "steroid", "bleeding", "urine"],
+)
+def test_f40_a_high_ratio_that_is_explained_is_no_lack_of_fluid(explained: dict[str, Any]) -> None:
+    ratio = (result("bun", 75), result("creatinine", "0.9"), result("systolic", 130))
+    more = {**explained, "results": (*ratio, *explained.get("results", ()))}
+    story = Story(sodium=126, setting="inpatient", problems=(SIADH,), results=ratio)
+    assert [line.key for line in verdict(story).red_flags] == ["withheld-bun-creatinine"]
+    assert verdict(replace(story, **more)).red_flags == ()
+
+
+@pytest.mark.parametrize(
+    "urine", [(result("urine-sodium", "29.9"),), (result("urine-sodium", 60), "furosemide")]
+)
+def test_f40_a_urine_that_refutes_nothing_leaves_the_ratio(urine: tuple[Any, ...]) -> None:
+    results = (result("bun", 75), result("creatinine", "0.9"), urine[0])
+    orders = tuple(order(name) for name in urine[1:])
+    story = Story(
+        sodium=126, setting="inpatient", problems=(SIADH,), results=results, orders=orders
+    )
+    assert "withheld-bun-creatinine" in [line.key for line in verdict(story).red_flags]
+
+
 @pytest.mark.parametrize(("earlier", "key"), [("119", "withheld-rate"), ("127", "text-hyper-mild")])
 def test_f4_while_sodium_rises_too_fast_nothing_speaks_of_drinking_less(
     earlier: str, key: str
