@@ -232,7 +232,7 @@ def _by_blockers(case: Case) -> Iterator[Ground]:
         evidence = {"evidence": _listed((drug, replaced))}
         yield Ground(line=Line("withheld-adrenal-replaced", evidence), names=drug, blocks=drug)
     elif drug not in case.sets.cortisol_blockers or drug in case.sets.cortisol_suppressors:
-        yield Ground(line=Line("withheld-adrenal-checkpoint", {"drug": drug}), names=drug)
+        yield Ground(line=Line("withheld-adrenal-several", {"evidence": drug}), names=drug)
     else:
         key = f"withheld-adrenal-{_kind(case, drug)}"
         yield Ground(line=Line(key, {"drug": drug}), names=drug, blocks=drug)

@@ -150,7 +150,7 @@ def on_diuretic(case: Case) -> bool:
 
 
 def urea_explained(case: Case) -> bool:
-    """Whether a medicine or a bleeding explains a high urea, or urine refutes a lack of fluid (F40).
+    """Whether a medicine or bleeding explains a high urea, or urine refutes lack of fluid (F40).
 
     A diuretic makes the sodium of the urine say nothing.
     """

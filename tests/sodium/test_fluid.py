@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 from string import Template
+from typing import Any
 
 import pytest
 from msgspec.structs import replace

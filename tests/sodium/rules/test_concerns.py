@@ -53,7 +53,7 @@ def defined(order: Order) -> Concern:
     classes = {drug.cls for drug in order.drugs} if systemic else set()
     if "vaptan" in classes or (systemic and saline_kind in RAISING):
         return "names missing sodium"
-    steroids = {"glucocorticoid", "glucocorticoid-inhaled"} & classes
+    steroids = {"glucocorticoid", "glucocorticoid-inhaled", "glucocorticoid-depot"} & classes
     if steroids and order.route != "iv":
         return "without sodium"
     if INTERACTING & classes and not watched:
