@@ -125,9 +125,35 @@ def _others(case: Case) -> list[Line]:
         reading = case.readings.latest(analyte, window)
         said = analyte == Analyte.LITHIUM and lithium_lines(case)  # a toxic one is among the first
         if reading is not None and not said:
-            by_ethanol = _by_ethanol(case, reading) if analyte == Analyte.SERUM_OSMOLALITY else None
-            lines.append(by_ethanol or told(case, f"measured-{analyte}", reading, keep=False))
+            plainly = told(case, f"measured-{analyte}", reading, keep=False)
+            is_serum = analyte == Analyte.SERUM_OSMOLALITY
+            lines.append((_explained_osmolality(case, reading) if is_serum else None) or plainly)
     return lines
+
+
+def _explained_osmolality(case: Case, osmolality: Reading) -> Line | None:
+    """Returns that ethanol or urea makes the osmolality not low, if one of them does."""
+    return _by_ethanol(case, osmolality) or _by_urea(case, osmolality)
+
+
+def _by_urea(case: Case, osmolality: Reading) -> Line | None:
+    """Returns that a high urea explains an osmolality that is not low: it holds no water (M6)."""
+    limits = case.limits
+    urea = paired(osmolality, case.readings.all(Analyte.BUN), limits.osmolality_near_hours)
+    if urea is None or not urea.at_least(limits.bun_high_from):
+        return None
+    if osmolality.below(limits.pseudo_osmolality_from):
+        return None
+    share = urea.value / limits.bun_per_osmole
+    if osmolality.value - share >= limits.pseudo_osmolality_from:
+        return None
+    return line(
+        "measured-serum-osmolality-urea",
+        value=osmolality.value,
+        time=at(case, osmolality.at, osmolality.day_only),
+        share=number(share.quantize(Decimal(1))),
+        keep=True,
+    )
 
 
 def _by_ethanol(case: Case, osmolality: Reading) -> Line | None:

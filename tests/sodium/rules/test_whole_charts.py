@@ -157,6 +157,29 @@ def test_ethanol_explains_an_osmolality_that_is_not_low() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("osmolality", "urea", "glucose", "told"),
+    [
+        ("297", "129", "100", True),
+        ("275", "25", "100", True),
+        ("275", "24", "100", False),  # an urea that is not high
+        ("274", "129", "100", False),  # low as it is
+        ("330", "129", "100", False),  # urea does not make all of it
+        ("335", "129", "900", False),  # sugar holds water, urea does not
+    ],
+)
+def test_urea_explains_an_osmolality_that_is_not_low(
+    osmolality: str, urea: str, glucose: str, told: bool
+) -> None:
+    measured = {"serum-osmolality": osmolality, "bun": urea, "glucose": glucose}
+    results = tuple(result(analyte, value) for analyte, value in measured.items())
+    found = fired(Story(sodium="121", setting="inpatient", results=results).case())
+    said = [line for one in found.values() for line in detail(one)]
+    assert (
+        any("urea makes about" in line and "the blood is dilute" in line for line in said) is told
+    )
+
+
 @pytest.mark.parametrize(("osmolality", "ethanol"), [("252", "120"), ("330", "60")])
 def test_ethanol_that_explains_nothing_is_not_told(osmolality: str, ethanol: str) -> None:
     assert "measured-serum-osmolality-ethanol" not in keys(card(drunk(osmolality, ethanol)))
