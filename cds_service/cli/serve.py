@@ -219,6 +219,7 @@ class Server(MPServer):
         if os.getpid() != self._main:
             os._exit(0)  # a worker that has not begun to serve
         if signum != signal.SIGTERM or self._announced or not self._drain_s:
+            self._expect_exits()
             self._signal_workers(signal.SIGUSR2)
             self._stop_now()
             return
@@ -227,6 +228,11 @@ class Server(MPServer):
         waiting = threading.Timer(self._drain_s, self._stop_now)
         waiting.daemon = True
         waiting.start()
+
+    def _expect_exits(self) -> None:
+        """Tells granian that its workers stop by our will; else the first exit is a failure (1)."""
+        for worker in self.wrks:
+            worker.interrupt_by_parent = True
 
     def _signal_workers(self, number: signal.Signals) -> None:
         for worker in self.wrks:

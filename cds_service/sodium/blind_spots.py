@@ -20,6 +20,7 @@ MEDICINES_UNREAD = (
 PROBLEMS_UNREAD = "problems-unread"
 STAY_UNREAD = "stay-unread"  # a sodium of the stay could not be read: it may have been high or low
 RISE_UNREAD = "rise-unread"  # so for one of the last two days: what sodium rose from is not known
+SODIUM_UNREAD = "sodium-unread"  # no sodium was read, and a low one would make the order a fault
 # "order": a selected order or its medicine was not read; "unidentified": it was, and its code or
 # name is not known; "orders": the call brought none at all.
 Unlooked = Literal["sodium", "medications", "conditions", "order", "unidentified", "orders"]
@@ -48,7 +49,7 @@ def unlooked(
     if any(o.unidentified for o in selected):
         return "unidentified"
     reasons = {s.reason for s in silences if s.rule not in disabled}
-    if reasons & {STAY_UNREAD, RISE_UNREAD}:
+    if reasons & {STAY_UNREAD, RISE_UNREAD, SODIUM_UNREAD}:
         return "sodium"
     if MEDICINES_UNREAD in reasons:
         return "medications"

@@ -80,7 +80,9 @@ def calls(tmp_path: Path, stories: dict[str, Story]) -> Callable[..., list[tuple
     """Calls a service with half of its patients in shadow: number of cards, and the stored row."""
 
     def made(patients: Sequence[str], *bases: str) -> list[tuple[int, ArmCall]]:
-        app = deployment(tmp_path, entry="shadow_share = 0.5\n")
+        # The secret is the same in each run, so that chance does not put all patients in one arm.
+        (tmp_path / "secret").write_text("s" * 64, encoding="utf-8")
+        app = deployment(tmp_path, entry="shadow_share = 0.5\n", secret_file=tmp_path / "secret")
         here, story = runtime_of(app), stories["severe-without-symptoms"]
         text, shown = json.dumps(a_call(story)), []
         for patient in patients:

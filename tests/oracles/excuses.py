@@ -117,6 +117,16 @@ EXCUSES = (
         reason="no glucose of its time could be used",
     ),
     Excuse(
+        "explain says that dilution by an infusion is looked for in the results that could be used",
+        r"prefetch\.(glucose|labs).*",
+        reason="by the results that could be used",
+    ),
+    Excuse(
+        "explain says that no potassium of the sample could be used",
+        r"prefetch\.labs.*",
+        reason="no potassium of that sample could be used",
+    ),
+    Excuse(
         "a past order whose status cannot be read counts as taken now, and explain says so",
         r"prefetch\.pastMedications\.entry\[\]\.resource\.status",
         reason="the drug is taken already",

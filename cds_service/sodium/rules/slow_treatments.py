@@ -5,6 +5,7 @@ from __future__ import annotations
 from cds_service.engine.finding import Finding, Line
 from cds_service.engine.rule import card, line, require
 from cds_service.knowledge.names import DrugClass, DrugName
+from cds_service.sodium.blind_spots import SODIUM_UNREAD, sodium_missing
 from cds_service.sodium.case import Case
 from cds_service.sodium.rules.acute_order import acute_state, sodium_now
 from cds_service.sodium.rules.book import order_rule
@@ -42,6 +43,8 @@ def slow_treatment(case: Case, order: Order, drug: str) -> Finding:
 
     While sodium rises fast the card on that takes a fluid restriction away.
     """
+    unread = sodium_missing(case.snapshot) and bool(case.symptoms.severe)
+    require(not unread, SODIUM_UNREAD)
     require_low_sodium(case)
     require(drug != RESTRICTION or not rises_fast(case), "raise-leads")
     symptom = first_symptom(case) if emergency(case) else ""

@@ -6,7 +6,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from cds_service.sodium.snapshot import Order
+from cds_service.sodium.blind_spots import SODIUM_UNREAD, unlooked
+from cds_service.sodium.snapshot import Missing, Order
 from tests.sodium.patients import Story, problem, result
 from tests.sodium.rules.charts import rising
 from tests.sodium.rules.orders import Scene, restriction, saline, selected, table
@@ -110,6 +111,31 @@ SCENES = (
 )
 
 
-@table(SCENES)
+UNREAD = Scene(
+    says="F1: salt tablets in a seizure are not passed over because no sodium could be read",
+    order=TABLETS,
+    story=Story(
+        sodium=None,
+        setting="inpatient",
+        problems=(SEIZURE,),
+        missing={"sodium": Missing.TIMEOUT},
+    ),
+)
+
+
+def test_a_sodium_that_was_not_read_is_told_beside_a_seizure() -> None:
+    UNREAD.check()
+    assert reason_of(UNREAD) == SODIUM_UNREAD
+    well = replace(UNREAD, story=replace(UNREAD.story, problems=()))
+    assert reason_of(well) != SODIUM_UNREAD
+    assert unlooked(UNREAD.case(), [*UNREAD.outcomes().values()], (), silent=True) == "sodium"
+
+
+def reason_of(scene: Scene) -> str:
+    """Why the rule on slow treatments is silent."""
+    return getattr(scene.outcomes()["OS-SLOW"], "reason", "")
+
+
+@table((*SCENES, UNREAD))
 def test_what_acts_over_days_in_an_emergency(scene: Scene) -> None:
     scene.check()
