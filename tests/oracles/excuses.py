@@ -118,7 +118,7 @@ EXCUSES = (
     ),
     Excuse(
         "explain says that dilution by an infusion is looked for in the results that could be used",
-        r"prefetch\.(glucose|labs).*",
+        r"prefetch\.((glucose|labs).*|sodium\.entry\[\]\.resource\.valueQuantity(\.value)?)",
         reason="by the results that could be used",
     ),
     Excuse(

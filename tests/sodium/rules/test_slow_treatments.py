@@ -28,7 +28,19 @@ def drinker(*problems: Any, na: str = "114", gcs: int | None = None, **more: Any
     return Story(sodium=na, setting="inpatient", problems=problems, results=measured, **more)
 
 
+UNREAD = Scene(
+    says="F1: salt tablets in a seizure are not passed over because no sodium could be read",
+    order=TABLETS,
+    story=Story(
+        sodium=None,
+        setting="inpatient",
+        problems=(SEIZURE,),
+        missing={"sodium": Missing.TIMEOUT},
+    ),
+)
+
 SCENES = (
+    UNREAD,
     *(
         Scene(
             says=f"F1: {told} is no treatment of a seizure at 114",
@@ -111,18 +123,6 @@ SCENES = (
 )
 
 
-UNREAD = Scene(
-    says="F1: salt tablets in a seizure are not passed over because no sodium could be read",
-    order=TABLETS,
-    story=Story(
-        sodium=None,
-        setting="inpatient",
-        problems=(SEIZURE,),
-        missing={"sodium": Missing.TIMEOUT},
-    ),
-)
-
-
 def test_a_sodium_that_was_not_read_is_told_beside_a_seizure() -> None:
     UNREAD.check()
     assert reason_of(UNREAD) == SODIUM_UNREAD
@@ -136,6 +136,6 @@ def reason_of(scene: Scene) -> str:
     return getattr(scene.outcomes()["OS-SLOW"], "reason", "")
 
 
-@table((*SCENES, UNREAD))
+@table(SCENES)
 def test_what_acts_over_days_in_an_emergency(scene: Scene) -> None:
     scene.check()
