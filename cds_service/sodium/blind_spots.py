@@ -20,7 +20,7 @@ MEDICINES_UNREAD = (
 PROBLEMS_UNREAD = "problems-unread"
 STAY_UNREAD = "stay-unread"  # a sodium of the stay could not be read: it may have been high or low
 RISE_UNREAD = "rise-unread"  # so for one of the last two days: what sodium rose from is not known
-SODIUM_UNREAD = "sodium-unread"  # no sodium was read, and a low one would make the order a fault
+SODIUM_UNREAD = "emergency-unread"  # no sodium was read, and a low one would make the order a fault
 # "order": a selected order or its medicine was not read; "unidentified": it was, and its code or
 # name is not known; "orders": the call brought none at all.
 Unlooked = Literal["sodium", "medications", "conditions", "order", "unidentified", "orders"]
