@@ -8,8 +8,8 @@ It makes a thin export (few results beside sodium) and a thick one (twenty other
 largest memory of all of them together, moments that were judged in full in a core second, megabytes
 that the sift reads in a core second, and whether `--all` gives the same rows. `--cumulus` flattens
 the thick export with Cumulus Library beside it, in an environment of its own, if it can be had.
-`--write` puts the figures into RESULTS.md. It needs nobody: each step says on standard error that
-it begins, and how far it is.
+`--write` puts the figures into RESULTS.md. The run asks no question; on standard error each step
+says that it begins, and how far it is.
 
 Wall time means little on a machine that does other things; CPU seconds are comparable, though a
 busy neighbor on the same core makes them longer too.

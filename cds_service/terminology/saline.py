@@ -190,7 +190,7 @@ class SalineText:
         return any(self._names_a_drug(words(part)) for part in others)
 
     def _names_a_drug(self, part: Words) -> bool:
-        """Whether a word of a part may be a drug, and is none of the salt's own names."""
+        """Whether a part has a word that may be a drug, beside the names of the salt itself."""
         taken = {at for hit in self._salt.find(part) for at in range(hit.start, hit.end)}
         return any(at not in taken for at in self._unknown_words(part))
 

@@ -184,7 +184,7 @@ def hourly_of(text: Words) -> Decimal | None:
 
 
 def volume_ending(text: Words, at: int) -> Decimal | None:
-    """Returns the volume in mL of which a word is the unit; a rate or a denominator is none."""
+    """Returns the volume in mL that a word is the unit of; a rate or a denominator gives None."""
     factor = _IN_TEXT.get(text.tokens[at])
     number = decimal_of(text.tokens[at - 1])
     if factor is None or number is None or number <= 0:

@@ -162,7 +162,7 @@ def _is_plain_fluid(order: Order) -> bool:
 
 
 def _circulation_needs(case: Case) -> bool:
-    """Tells whether shock, a low pressure or a bleeding needs fluid whatever sodium does."""
+    """Tells whether shock, a low pressure or a bleeding needs fluid, even if sodium rises."""
     window = red_flag_window(case)
     recorded = case.problems.current(case.sets.fluid_in_any_rise, window)
     return bool(recorded or circulation_fails(case)) or low_systolic(case, window) is not None

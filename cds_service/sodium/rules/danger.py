@@ -682,7 +682,7 @@ def moderate(case: Case) -> Finding:
     # How far sodium may rise is read in ten seconds, if the first lines have room for it.
     pace = [told for told in reasons if told == limit_line(case)]
     if known and in_use(case) >= case.limits.shedding_sodium_below:
-        # From here on no rise to normal harms the brain, and nobody is in haste (F21).
+        # From here on no rise to normal harms the brain, so that there is no haste (F21).
         reasons, pace = [told for told in reasons if told not in pace], []
     return card(
         indicator,
