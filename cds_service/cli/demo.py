@@ -8,6 +8,8 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
@@ -34,6 +36,7 @@ from cds_service.web.front import Front
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _EVERY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104  # recognised here, bound only with --demo-public
 _STOP_S = 1.9
+_POLL_S = 0.02
 _SALINE, _CRAMPS = "saline-3-percent-mild", "cramps-in-siadh"
 
 
@@ -105,11 +108,11 @@ def demo(
             err=True,
         )
         raise SystemExit(EX_CONFIG)
+    # An address that cannot be used and a busy port are one clear line instead of a traceback.
+    bound_socket(host, port).close()
     port = port or free_port(host)
-    bound_socket(host, port).close()  # a busy port is one clear line instead of a traceback
     configure_logging(level=logging.INFO if verbose else logging.ERROR)
-    # An address that means "all" cannot be called: print and call the address of this machine.
-    base = f"http://{'127.0.0.1' if host in _EVERY_ADDRESS else host}:{port}"
+    base = f"http://{_in_url(_called(host))}:{port}"
     with tempfile.TemporaryDirectory(prefix="hyponatremia-demo-") as folder:
         settings = settings_from_environment(
             mode="demo",
@@ -137,9 +140,9 @@ def demo(
             registry=lambda: registry,
         )
         tune_collector()
-        click.echo(_welcome(base, bases))
+        served = Served(front_for(app, settings), host, port, _welcome(base, bases))
         with asyncio.Runner(loop_factory=_event_loop()) as runner:
-            runner.run(_serve(front_for(app, settings), host, port, Path(folder)))
+            runner.run(_serve(served, Path(folder)))
     click.echo("\nStopped; the temporary store is deleted.")
 
 
@@ -165,15 +168,25 @@ def _event_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return uvloop.new_event_loop
 
 
-async def _serve(front: Front, host: str, port: int, folder: Path) -> None:
+@dataclass(frozen=True)
+class Served:
+    """What the demo serves, at which address, and what it says when it listens there."""
+
+    front: Front
+    host: str
+    port: int
+    welcome: str
+
+
+async def _serve(served: Served, folder: Path) -> None:
     """Serves in this process until Ctrl-C or SIGTERM; requests in flight are answered first.
 
     If one of them hangs, the process ends all the same, after it has deleted this folder.
     """
     server = Server(
-        front,
-        host,
-        port,
+        served.front,
+        served.host,
+        served.port,
         interface=Interfaces.RSGI,
         http=HTTPModes.http1,
         http1_settings=HTTP1Settings(header_read_timeout=HEADER_MS),
@@ -188,7 +201,31 @@ async def _serve(front: Front, host: str, port: int, folder: Path) -> None:
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stop)
     load_later(loop)
-    await server.serve()
+    welcome = asyncio.create_task(_welcome_when_it_listens(served))
+    try:
+        await server.serve()
+    finally:
+        welcome.cancel()
+
+
+async def _welcome_when_it_listens(served: Served) -> None:
+    """Prints the welcome when its addresses can be opened: who clicks at once is not refused."""
+    while True:
+        with suppress(OSError):
+            _, writer = await asyncio.open_connection(_called(served.host), served.port)
+            writer.close()
+            break
+        await asyncio.sleep(_POLL_S)
+    click.echo(served.welcome)
+
+
+def _called(host: str) -> str:
+    """Returns what to call: an address that means "all" cannot be called, this machine's can."""
+    return "127.0.0.1" if host in _EVERY_ADDRESS else host
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def _welcome(base: str, bases: tuple[str, ...]) -> str:

@@ -35,7 +35,7 @@ def bound_socket(host: str, port: int, option: str = "--port") -> socket.socket:
 
     If the address cannot be used, it raises one clear line that names the option to change.
     """
-    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    bound = socket.socket(_family(host))
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     try:
@@ -63,9 +63,13 @@ def _typed(option: str, port: int) -> str:
     return named if option.startswith("--") else f"{option}={port}"
 
 
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
 def free_port(host: str) -> int:
     """Returns a port that is free now."""
-    with socket.socket() as probe:
+    with socket.socket(_family(host)) as probe:
         probe.bind((host, 0))
         port: int = probe.getsockname()[1]
         return port

@@ -594,6 +594,33 @@ def test_a_call_under_way_is_seen_and_the_old_cards_are_not_taken_for_new(open_p
     expect(_call(page, "patient-view")).to_contain_text("1 card")
 
 
+def test_a_card_that_is_about_to_be_replaced_takes_no_answer_that_would_be_lost(
+    open_page: Open,
+) -> None:
+    page = open_page("/chart/cramps-in-siadh")
+    expect(_cards(page)).to_have_count(1)
+    page.evaluate(
+        """() => {
+          const real = window.fetch;
+          const goes = () => new Promise((resolve) => { window.letGo = resolve; });
+          window.fetch = async (...given) => {
+            if (String(given[0]).endsWith("-patient-view")) await goes();
+            return real(...given);
+          };
+        }"""
+    )
+    page.get_by_role("radio", name=re.compile("^Signed: ")).check()
+    page.wait_for_function("() => window.letGo")
+    dismiss = _cards(page).get_by_role("button", name="Dismiss", include_hidden=True)
+    dismiss.focus()
+    page.keyboard.press("Enter")
+    page.evaluate("() => window.letGo()")
+    expect(_call(page, "patient-view")).to_contain_text("with a token (JWT)")
+    assert page.locator("#exchange b", has_text="feedback").count() == 0, "sent for the old card"
+    dismiss.click()
+    expect(_cards(page).locator(".receipts")).to_contain_text("feedback stored")
+
+
 @pytest.mark.parametrize("hash_", ["#case=%%%", "#case=AAAA", "#case=", "#other"])
 def test_an_address_that_holds_no_case_opens_the_story(hash_: str, open_page: Open) -> None:
     page = open_page("/chart/cramps-in-siadh" + hash_)

@@ -6,6 +6,8 @@ import contextlib
 import gzip
 import http.client
 import json
+import os
+import re
 import signal
 import socket
 import subprocess
@@ -84,6 +86,26 @@ def test_the_printed_lines_work_when_pasted(
     ):
         line = curl_line(base, story, service)
         assert words in in_time(partial(pasted, line))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_an_address_that_the_demo_has_printed_can_be_opened_at_once(host: str) -> None:
+    """A person clicks the link when it appears."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "cds_service", "demo", "--host", host, "--port", "0"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+    ) as process:
+        try:
+            printed = (
+                re.search(r"open +http://\[?(.+?)\]?:(\d+)/", line) for line in process.stdout or ()
+            )
+            called, port = next(found for found in printed if found).groups()
+            socket.create_connection((called, int(port))).close()
+            assert called == host
+        finally:
+            process.terminate()
 
 
 def test_a_hook_reads_from_the_server_it_runs_in_without_waiting_for_itself(

@@ -50,6 +50,7 @@ async function callHook(hook, extra = {}, { draft = "", title = titles[hook] } =
   const round = (rounds[key] = (rounds[key] ?? 0) + 1);
   const place = draft ? placeOf(draft) : section(hook);
   place.setAttribute("aria-busy", "true");
+  place.inert = true; // a card about to be replaced takes no answer, which would be lost with it
   later(busy[hook]);
   const context = { userId: page.user, patientId: who.patientId, ...(who.encounterId && { encounterId: who.encounterId }), ...extra };
   const answers = [];
@@ -60,6 +61,7 @@ async function callHook(hook, extra = {}, { draft = "", title = titles[hook] } =
   const shown = (await Promise.all(answers.map(([service, exchange]) => elements(service, exchange)))).flat();
   if (round !== rounds[key]) return null;
   place.removeAttribute("aria-busy");
+  place.inert = false;
   place.replaceChildren(el("h3", { className: "hook-title", textContent: title.replace(/^./, (letter) => letter.toUpperCase()) }), ...shown);
   tellCount(title, answers, shown.length);
   return answers;
