@@ -635,6 +635,8 @@ class AddedSalts(Struct, frozen=True, forbid_unknown_fields=True):
 
     isotonic_from_mmol_l: Decimal  # of sodium and potassium
     usual_bag_ml: Decimal  # if the order names no volume: no bag is larger
+    ampoule_to_ml: Decimal  # a larger volume is a bag
+    equivalents: list[str]  # units of an amount of cations
     ampoules: list[str]
     salts: dict[str, AddedSalt]
     source: str

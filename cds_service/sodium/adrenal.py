@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from cds_service.sodium.snapshot import Order
 
 
+PATTERN = "withheld-adrenal-pattern"
+
+
 class Ground(Struct, frozen=True, kw_only=True):
     """One ground against fluid restriction: the line of a card, and what its summary names."""
 
@@ -62,13 +65,26 @@ def adrenal_grounds(case: Case) -> tuple[Ground, ...]:
     A recent cortisol that is high enough lifts all of it, but for a drug under which it misleads.
     While the circulation fails no test is waited for.
     """
-    found = tuple(_grounds(case))
-    if high_cortisol(case) is not None:
-        found = tuple(ground for ground in found if ground.blocks in case.sets.cortisol_misread)
+    found = _not_excluded(case)
     failing = _failing_circulation(case) if found else ()
     if failing:
         return (_crisis(case, found, failing),)
     return found if len(found) <= 1 else (_together(case, found),)
+
+
+def adrenal_likely(case: Case) -> bool:
+    """Returns whether adrenal failure leads a card: a crisis, two grounds or a pattern (F5)."""
+    found = _not_excluded(case)
+    pattern = any(ground.line.key == PATTERN for ground in found)
+    return len(found) > 1 or pattern or bool(found and _failing_circulation(case))
+
+
+def _not_excluded(case: Case) -> tuple[Ground, ...]:
+    """Returns all grounds; a cortisol that is high enough leaves those under which it misleads."""
+    found = tuple(_grounds(case))
+    if high_cortisol(case) is None:
+        return found
+    return tuple(ground for ground in found if ground.blocks in case.sets.cortisol_misread)
 
 
 def _failing_circulation(case: Case) -> tuple[str, ...]:
@@ -201,7 +217,7 @@ def _by_pattern(case: Case) -> Iterator[Ground]:
         shown = "|".join(f"evidence:{sign}" for sign in signs)
         value = number(potassium.value, (limits.adrenal_pattern_potassium_from,))
         yield Ground(
-            line=Line("withheld-adrenal-pattern", {"value": value, "why": shown}),
+            line=Line(PATTERN, {"value": value, "why": shown}),
             names=f"evidence:{Sign.POTASSIUM_HIGH}|{shown}",
         )
 

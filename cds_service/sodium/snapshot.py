@@ -111,6 +111,7 @@ class Order(Struct, frozen=True, kw_only=True):
     tube_water: bool = False  # it is water by a feeding tube, by the amount of a day (F23)
     carries: bool = False  # that fluid carries a drug, which a removal would take away (F23)
     needs_glucose: bool = False  # ... and that drug has no other diluent by its label
+    alkali: str = ""  # ... and it is bicarbonate or its like, which could make the bag isotonic
     balanced: bool = False  # Lactated Ringer's and its like: volume given (M9), no saline order
     balanced_weak: bool = False  # ... of less sodium than blood, as lactated Ringer's (S13)
     balanced_volume_ml: Decimal | None = None

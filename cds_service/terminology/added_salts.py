@@ -72,17 +72,6 @@ class _Part(Struct, frozen=True):
     def first(self, *kinds: str) -> _Number | None:
         return next((number for number in self.numbers if number.kind in kinds), None)
 
-    @property
-    def volume_ml(self) -> Decimal | None:
-        written = self.first("ml")
-        if written is not None:
-            return written.value
-        each = self.first("each")  # "50 mEq/50 mL" is one ampoule
-        return each.each_ml if each is not None and 1 < each.each_ml <= _AMPOULE_ML else None
-
-
-_AMPOULE_ML = 100
-
 
 class _Told(Struct, frozen=True):
     """What one salt brings: mmol, or mmol in each liter of the bag; both None: not known."""
@@ -111,6 +100,8 @@ class AddedSalts:
         self._joints = flat([*fluids.mixing.joints, *fluids.mixing.to_total])
         self._totals = flat(fluids.mixing.to_total)
         self._ampoules = frozenset(bags.ampoules)
+        self._ampoule_to_ml = bags.ampoule_to_ml
+        self._equivalents = frozenset(bags.equivalents)
 
     def read(self, product: Product, names: Sequence[Words]) -> Bag | None:
         """Returns the bag that an order is; None if no salt is added to a carrier."""
@@ -124,12 +115,32 @@ class AddedSalts:
         added = [part for part in parts if part.name and not self._carries(part)]
         if not carriers or not added:
             return None
-        volume = _volume(parts, carriers) or _usable(product.volume_ml)
+        volume = self._volume(parts, carriers) or _usable(product.volume_ml)
         only = len(added) == 1
         told = [(part, self._told(part, product.dose_mmol if only else None)) for part in added]
         within = [(self._key(part), self._carried(part, volume)) for part in carriers]
         carried = sum((mmol for _, mmol in within), NONE)
         return self._sum(told, carried, volume)
+
+    def _volume(self, parts: list[_Part], carriers: list[_Part]) -> Decimal | None:
+        """Returns the mL of the whole bag: as told, else the sum of its parts."""
+        each = [self._volume_of(part) for part in parts]
+        whole = [ml for part, ml in zip(parts, each, strict=True) if part.is_total and ml]
+        if whole:
+            return max(whole)
+        volumes = [ml for ml in each if ml is not None]
+        if any(self._volume_of(part) is not None for part in carriers):
+            return sum(volumes, NONE)
+        return next((ml for ml in volumes if ml > self._ampoule_to_ml), None)
+
+    def _volume_of(self, part: _Part) -> Decimal | None:
+        """Returns the mL of one part; "50 mEq/50 mL" is one ampoule."""
+        written = part.first("ml")
+        if written is not None:
+            return written.value
+        each = part.first("each")
+        is_ampoule = each is not None and 1 < each.each_ml <= self._ampoule_to_ml
+        return each.each_ml if each is not None and is_ampoule else None
 
     def _sum(
         self, told: list[tuple[_Part, _Told]], carried: Decimal, volume: Decimal | None
@@ -181,7 +192,7 @@ class AddedSalts:
         if percent is None:
             return NONE
         liter = percent / self._saline_per * ML_PER_L
-        own = part.volume_ml
+        own = self._volume_of(part)
         return liter if own is None or volume is None else liter * min(own / volume, Decimal(1))
 
     def _told(self, part: _Part, dose_mmol: Decimal | None) -> _Told:
@@ -194,7 +205,7 @@ class AddedSalts:
             mmol = moles_of(amount.value, amount.unit, per / _DECILITER_ML)
             mmol = None if mmol is None else mmol * self._cations(salt, amount.unit)
             return _Told(liter=mmol) if liter is not None else _Told(mmol=mmol)
-        strength, own = self._strength(part, per), part.volume_ml
+        strength, own = self._strength(part, per), self._volume_of(part)
         if strength is not None and own is not None:
             return _Told(mmol=strength * own * self._cations(salt, "mmol"))
         if strength is not None and strength * self._saline_per < self._strong_from:
@@ -209,7 +220,7 @@ class AddedSalts:
 
     def _cations(self, salt: AddedSalt | None, unit: str) -> Decimal:
         """Returns the mmol of sodium or potassium in what one mmol of the salt is called."""
-        return Decimal(1) if salt is None or unit in _EQUIVALENTS else salt.cations_per_mmol
+        return Decimal(1) if salt is None or unit in self._equivalents else salt.cations_per_mmol
 
     def _strength(self, part: _Part, per: Decimal) -> Decimal | None:
         """Returns the mmol in each mL of what is put in."""
@@ -298,7 +309,6 @@ class AddedSalts:
 
 
 _DECILITER_ML = Decimal(100)
-_EQUIVALENTS = frozenset({"meq", "mval", "milliequivalent", "milliequivalents"})
 
 
 def _amount_at(text: Words, at: int, value: Decimal, unit: str) -> _Number | None:
@@ -315,17 +325,6 @@ def _of_each_liter(told: _Told, volume: Decimal | None) -> Decimal | None:
     if told.liter is not None:
         return told.liter
     return told.mmol * ML_PER_L / volume if told.mmol is not None and volume else None
-
-
-def _volume(parts: list[_Part], carriers: list[_Part]) -> Decimal | None:
-    """Returns the mL of the whole bag: as told, else the sum of its parts."""
-    whole = [part.volume_ml for part in parts if part.is_total and part.volume_ml]
-    if whole:
-        return max(whole)
-    volumes = [part.volume_ml for part in parts if part.volume_ml is not None]
-    if any(part.volume_ml is not None for part in carriers):
-        return sum(volumes, NONE)
-    return next((ml for ml in volumes if ml > _AMPOULE_ML), None)
 
 
 def _usable(number: Decimal | None) -> Decimal | None:

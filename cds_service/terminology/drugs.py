@@ -146,6 +146,7 @@ class DrugResolver:
             saline=fluid.saline,
             hypotonic=fluid.hypotonic,
             carries=fluid.carries,
+            alkali=fluid.alkali,
             needs_glucose=fluid.carries and self._is_for_glucose(product, findings.found),
             balanced=balanced is not None,
             balanced_weak=balanced is not None and balanced.weak,

@@ -234,6 +234,7 @@ class FluidReading(Struct, frozen=True, kw_only=True):
     is_salt: bool = False
     weak: bool = False  # lactated Ringer's and its like: less sodium than blood (S13)
     carries: bool = False  # hypotonic fluid that carries a drug: no button removes it (F23)
+    alkali: str = ""  # ... and that is bicarbonate or its like, which could make it isotonic
     strong_salt: StrongSalt | None = None  # bicarbonate and its like, diluted little (F22)
     isotonic_carrier_ml: Decimal | None = None  # of a day: isotonic saline that carries a drug
     step: str = ""
@@ -385,7 +386,10 @@ class FluidReader:
         volume = max(volumes, default=None)
         if order.others or not bag.only_chloride or not bag.adds_sodium or bag.sodium is None:
             step = "hypotonic by its sodium and potassium"
-            return FluidReading(hypotonic=True, volume_ml=volume, carries=True, step=step)
+            alkali = "" if order.others else bag.alkali
+            return FluidReading(
+                hypotonic=True, volume_ml=volume, carries=True, alkali=alkali, step=step
+            )
         saline = Saline(
             kind="hypotonic",
             percent=self._percent_of(bag.sodium),

@@ -115,6 +115,7 @@ class Resolution(Struct, frozen=True, kw_only=True):
     hypotonic_volume_ml: Decimal | None = None
     carries: bool = False  # the hypotonic fluid carries a drug (F23)
     needs_glucose: bool = False  # that drug has no other diluent by its label
+    alkali: str = ""  # it is bicarbonate or its like, which could make the bag isotonic (F23)
     balanced: bool = False  # Lactated Ringer's and its like: isotonic, and no saline
     balanced_weak: bool = False  # ... with less sodium than blood
     balanced_volume_ml: Decimal | None = None

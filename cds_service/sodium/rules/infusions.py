@@ -316,6 +316,8 @@ def _while_rising(case: Case, order: Order, state: Brake) -> Finding:
 def _in_low_sodium(case: Case, order: Order, keeper: DrugMatch | None) -> Finding:
     """Returns the card on hypotonic fluid at a low sodium, by what it is and what is beside it."""
     drug, acute = saline_name(order), acute_state(case)
+    if order.alkali:
+        return _alkali_in_water(case, order, acute)
     if is_diluent(case, order):
         return _diluent(case, order, acute)
     if acute is not None:
@@ -444,6 +446,23 @@ def _diluent(case: Case, order: Order, acute: AcuteState | None) -> Finding:
             line("count-diluent"),
         ],
         why=["free-water"],
+        offer=[sodium_now(case) if acute is not None else sodium_today()],
+    )
+
+
+def _alkali_in_water(case: Case, order: Order, acute: AcuteState | None) -> Finding:
+    """Returns that a bag of bicarbonate or its like is to be made isotonic: it can be (F23)."""
+    return card(
+        "warning" if acute is None else acute.indicator,
+        "alkali",
+        drug=order.alkali,
+        na=shown_sodium(case),
+        do=[
+            line("make-isotonic", drug=order.alkali, keep=True),
+            *(acute.lines() if acute is not None else []),
+            line("count-diluent"),
+        ],
+        why=["free-water", *(symptom_lines(case) if acute is not None else [])],
         offer=[sodium_now(case) if acute is not None else sodium_today()],
     )
 

@@ -21,7 +21,8 @@ from cds_service.sodium.snapshot import Order
 from cds_service.terminology.types import Saline, StrongSalt
 
 ML_PER_L = Decimal(1000)
-ABOVE = ("ordered-rate-above", "ordered-rate-none", "ordered-rate-unknown")
+UNKNOWN = "ordered-rate-unknown"
+ABOVE = ("ordered-rate-above", "ordered-rate-none", UNKNOWN)
 HOURS_OF_DAY = Decimal(24)
 ONE, TENTH = Decimal(1), Decimal("0.1")
 
@@ -41,6 +42,11 @@ def too_much(case: Case, order: Order, *, one_bolus: bool) -> list[Line]:
     if saline.ordered_ml is None or saline.percent is None:
         return []
     return amount_lines(case, saline.ordered_ml, saline.percent, one_bolus=one_bolus)
+
+
+def exceeds(amount: list[Line]) -> bool:
+    """Returns whether these lines say that it is too much; an unknown one says to set an end."""
+    return any(told.key != UNKNOWN for told in amount)
 
 
 def _concentrate_amount(case: Case, order: Order, saline: Saline) -> list[Line]:
@@ -75,7 +81,7 @@ def infused_lines(case: Case, saline: Saline | None) -> list[Line]:
     volume = in_day if saline.ordered_ml is None else min(saline.ordered_ml, in_day)
     rise = None if percent is None else _rise(case, volume, percent)
     if rise is None:
-        return [line("ordered-rate-unknown", rate=rate, keep=True)]
+        return [line(UNKNOWN, rate=rate, keep=True)]
     key = _judged(case, rise)
     kg = weight_kg(case) or limits.body_weight_assumed_kg
     hours = _whole(max(ONE, volume / rate))

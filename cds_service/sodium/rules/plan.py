@@ -15,6 +15,7 @@ from cds_service.engine.wording import joined, number
 from cds_service.knowledge.names import Analyte, DrugClass, OrderTemplate, Problem, Sign
 from cds_service.sodium.adrenal import (
     adrenal_grounds,
+    adrenal_likely,
     high_cortisol,
     high_potassium,
     kidney_explains,
@@ -217,20 +218,26 @@ def shock_lines(case: Case) -> list[Line]:
 
     Where an adrenal crisis is likely its line says what is given.
     """
-    known = adrenal_first(case) or crisis_lines(case)
+    known = _crisis_told(case) or crisis_lines(case)
     return [] if known or not _failing_volume(case) else unclear_volume(case)
 
 
 def adrenal_first(case: Case) -> list[Line]:
     """Returns a likely adrenal failure, if it is read before the rest of the card (F5).
 
-    It is while the circulation fails, or if vomiting is the only symptom: it may be its sign.
+    It is while the circulation fails, with two grounds or a pattern of results, or if vomiting is
+    the only symptom: it may be its sign.
     """
+    adrenal = list(case.restriction.adrenal)
+    if not adrenal or adrenal_likely(case):
+        return adrenal
     symptoms = (*case.symptoms.severe, *case.symptoms.moderate)
     by_stomach = bool(symptoms) and set(symptoms) <= case.sets.sick_stomach.names
-    adrenal = case.restriction.adrenal
-    crisis = any(told.key.startswith(ADRENAL_CRISIS) for told in adrenal)
-    return list(adrenal) if crisis or by_stomach else []
+    return adrenal if by_stomach else []
+
+
+def _crisis_told(case: Case) -> bool:
+    return any(told.key.startswith(ADRENAL_CRISIS) for told in case.restriction.adrenal)
 
 
 def plan_suggestions(case: Case) -> list[Suggestion]:
@@ -1021,6 +1028,8 @@ def _salt_may_help(case: Case, against: frozenset[str]) -> bool:
         return False
     if case.replaces_hormone:
         return False  # the dose is the cause, and not too little salt
+    if recorded(case, Problem.HYPERTENSION):
+        return False  # the line says so itself
     return not salt_harms(case) and not diabetic_crisis(case)
 
 

@@ -70,6 +70,7 @@ from cds_service.sodium.rules.order_helpers import (
 from cds_service.sodium.rules.ordered_amount import (
     after_each_bolus,
     bolus_line,
+    exceeds,
     infused_lines,
     rate_lines,
     single_bolus,
@@ -691,6 +692,8 @@ def no_severe_symptoms(case: Case, order: Order, saline: Saline) -> Finding:
         do.append(line("acute-fall"))
     supported = _number_counts(case)
     variant, facts = _unrecorded_summary(case)
+    if variant == "main" and exceeds(too_much(case, order, one_bolus=True)):
+        variant = "above"
     return _saline_card(
         case,
         order,

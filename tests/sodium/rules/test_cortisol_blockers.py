@@ -210,6 +210,31 @@ def test_with_vomiting_alone_the_adrenal_line_and_the_volume_are_on_the_face(
     assert all(dry.index("volume-shock") < i for i in boluses), dry
 
 
+# Two grounds, and the pattern of results: without a failing circulation each leads the card too.
+LIKELY: dict[str, dict[str, Any]] = {
+    "two grounds": {
+        "orders": (OSILODROSTAT,),
+        "results": (result("potassium", "5.7"), result("systolic", 92)),
+    },
+    "a pattern": {"results": (result("potassium", "5.1"), result("glucose", "64"))},
+    "a pattern and a drug that ended": {
+        "orders": (order("megestrol", days=60, ended=5, status="stopped"),),
+        "results": (result("potassium", "5.1"), result("glucose", "64"), result("systolic", 92)),
+    },
+}
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("sodium", ["112", "118", "124", "131"])
+@pytest.mark.parametrize("grounds", LIKELY)
+def test_a_likely_adrenal_failure_is_among_the_first_lines(
+    grounds: str, sodium: str, profile: str
+) -> None:
+    story = replace(Story(sodium=sodium, setting="inpatient"), **LIKELY[grounds])
+    face = [line.key for line in card(story, profile).do[:FACE_BULLETS]]
+    assert [key for key in face if key.startswith("withheld-adrenal")], face
+
+
 def test_with_a_seizure_and_no_shock_the_bolus_comes_first() -> None:
     story = Story(
         sodium="118",

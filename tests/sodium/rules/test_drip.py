@@ -42,7 +42,7 @@ SCENES = (
         says="F9: an open rate of 30 mL/h for 45 kg, above the limit",
         order=drip("30", None),
         story=replace(WARD, results=(result("weight", 45, 24),)),
-        fires={"OS-HTS-ASX": "warning main"},
+        fires={"OS-HTS-ASX": "warning above"},
         shows=("ordered-rate-above",),
         hides=(*BOLUSES, "ordered-rate"),
     ),
@@ -50,7 +50,7 @@ SCENES = (
         says="F9: 500 mL in an hour are no drip",
         order=drip("500"),
         story=WARD,
-        fires={"OS-HTS-ASX": "warning main"},
+        fires={"OS-HTS-ASX": "warning above"},
         shows=("ordered-amount",),
         hides=("ordered-rate", "ordered-rate-above"),
     ),
@@ -67,7 +67,7 @@ SCENES = (
         story=replace(
             WARD, sodium="120", sodium_hours=1, results=(*HEAVY, result("sodium", 112, 9))
         ),
-        fires={"OS-HTS-OVER": "warning reached", "OS-HTS-ASX": "warning main"},
+        fires={"OS-HTS-OVER": "warning reached", "OS-HTS-ASX": "warning above"},
         shows=("ordered-rate-none", "no-further-rise"),
         hides=("ordered-rate-above", "wait-for-sodium"),
     ),
@@ -77,7 +77,7 @@ SCENES = (
         story=replace(
             WARD, sodium="119.9", sodium_hours=1, results=(*HEAVY, result("sodium", 112, 9))
         ),
-        fires={"OS-HTS-OVER": "warning near", "OS-HTS-ASX": "warning main"},
+        fires={"OS-HTS-OVER": "warning near", "OS-HTS-ASX": "warning above"},
         shows=("ordered-rate-above", "wait-for-sodium"),
     ),
     Scene(

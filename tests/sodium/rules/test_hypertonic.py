@@ -436,7 +436,7 @@ SCENES = (
         says="F9: the amount is said while sodium rises too fast, without a word to order one",
         order=ordered("500"),
         story=ward("121", results=(result("sodium", 112, 21),)),
-        fires={"OS-HTS-OVER": "critical over", "OS-HTS-ASX": "warning main"},
+        fires={"OS-HTS-OVER": "critical over", "OS-HTS-ASX": "warning above"},
         removes=True,
         shows=("ordered-amount-plain",),
     ),

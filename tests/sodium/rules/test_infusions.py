@@ -52,6 +52,7 @@ WEAK_BICARBONATE = replace(
     selected("sodium bicarbonate", route="iv"),
     hypotonic=True,
     carries=True,
+    alkali="sodium bicarbonate",
     hypotonic_volume_ml=Decimal(1000),
 )
 ISOTONIC_BICARBONATE = selected("sodium bicarbonate", route="iv")
@@ -61,9 +62,17 @@ ADDED_SALTS = (
         says="F23: a weak bag of bicarbonate at potassium 2.8 is water, and counts as no sodium",
         order=WEAK_BICARBONATE,
         story=LOW_POTASSIUM,
-        fires={"OS-HYPOTONIC": "warning diluent"},
-        shows=("change-diluent", "count-diluent"),
-        hides=("count-it",),
+        fires={"OS-HYPOTONIC": "warning alkali"},
+        shows=("make-isotonic", "count-diluent"),
+        hides=("count-it", "change-diluent"),
+    ),
+    Scene(
+        says="F23: beside a seizure it is as urgent as the water alone, and it stays",
+        order=WEAK_BICARBONATE,
+        story=replace(LOW, problems=(problem("seizure", days=0.03, encounter=True),)),
+        fires={"OS-HYPOTONIC": "critical alkali"},
+        shows=("make-isotonic",),
+        hides=("no-hypotonic", "change-diluent"),
     ),
     Scene(
         says="F23: an isotonic bag of bicarbonate there is no water, and counts as sodium",
@@ -78,10 +87,11 @@ ADDED_SALTS = (
             selected("sodium bicarbonate", "potassium chloride", route="iv"),
             hypotonic=True,
             carries=True,
+            alkali="sodium bicarbonate",
             hypotonic_volume_ml=Decimal(1000),
         ),
         story=LOW_POTASSIUM,
-        fires={"OS-HYPOTONIC": "warning diluent", "OS-RAISE": "info counts"},
+        fires={"OS-HYPOTONIC": "warning alkali", "OS-RAISE": "info counts"},
     ),
     Scene(
         says="F23: dextrose with 40 mmol of salt is a weak mixture that no button removes",
