@@ -421,6 +421,8 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
     cannot_drink: ProblemSet  # recent: no vaptan (F19)
     cannot_swallow: ProblemSet  # active, at any date: no vaptan
     seizures_by_bupropion: ProblemSet
+    pain: ProblemSet  # an antidepressant is then no alternative (M12)
+    mood: ProblemSet
     # drug classes
     diuretics: ClassSet
     vaptans: ClassSet
@@ -465,6 +467,7 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
     heart_failure_trio: ClassSet  # all three
     antidepressants: ClassSet
     antiepileptics: ClassSet
+    antidepressants_for_pain: ClassSet  # M12
     against_infection: ClassSet  # never held up
     needed_treatments: ClassSet  # reviewed with their prescriber only
     needed_now: ClassSet  # often given at once, so that no card asks to wait

@@ -81,6 +81,7 @@ from cds_service.sodium.rules.order_helpers import (
 )
 from cds_service.sodium.rules.plan import egfr, fluid_beside
 from cds_service.sodium.rules.room import day_limit, limit_line
+from cds_service.sodium.rules.same_group import running_of_group, same_group_lines
 from cds_service.sodium.snapshot import Order
 from cds_service.sodium.volume import Volume
 from cds_service.terminology.types import DrugMatch
@@ -142,7 +143,7 @@ def lowering(case: Case, order: Order, drugs: tuple[DrugMatch, ...]) -> Finding:
         return _while_acute(case, order, drug, acute, (group, indicator))
     may_wait = group == "A" and not _decongests(case, drug)
     if earlier is not None and earlier.variant == AGAIN and may_wait:
-        return _again_while_low(case, earlier, indicator)
+        return _again_while_low(case, drug, earlier, indicator)
     return card(
         lower_if_aging(case, indicator),
         _variant(case, order, group, drug),
@@ -191,6 +192,7 @@ def _seizure_first(case: Case, order: Order, drugs: Iterable[DrugMatch]) -> Find
     if not lowering_it or acute is None or not seizes:
         return None
     drug = lowering_it[0].name
+    gently = same_group_lines(case, lowering_it[0]) or [line("not-abruptly", drug=drug)]
     return card(
         "info",
         "seizure",
@@ -200,21 +202,21 @@ def _seizure_first(case: Case, order: Order, drugs: Iterable[DrugMatch]) -> Find
             *_repeat_first(case),
             *acute.lines(),
             line("seizure-other-drug", drug=drug, keep=True),
-            line("not-abruptly", drug=drug),
+            *gently[-1:],
         ],
         why=_why(case, order, lowering_it[0]),
         offer=[sodium_now(case)],
     )
 
 
-def _again_while_low(case: Case, earlier: Finding, usual: Indicator) -> Finding:
+def _again_while_low(case: Case, drug: DrugMatch, earlier: Finding, usual: Indicator) -> Finding:
     """Returns the card of a drug that is begun again before sodium has recovered from it (F24)."""
     indicator: Indicator = "critical" if usual == "critical" else "warning"
     now = [sodium_today()] if actionable(case) else []
     return replace(
         earlier,
         indicator=indicator,
-        do=(*_repeat_first(case), *earlier.do),
+        do=(*_repeat_first(case), *same_group_lines(case, drug), *earlier.do),
         why=(*earlier.why, *result_doubts(case)),
         suggestions=(*earlier.suggestions, *now),
     )
@@ -234,7 +236,8 @@ def _while_acute(
     calm = drug.cls in case.sets.antiepileptics or drug.cls == DrugClass.ANTIPSYCHOTIC
     treats = _seizures_by_bupropion(case, drug) or _decongests(case, drug)
     fluid = [line("oxytocin-fluid", keep=True)] if drug.cls == DrugClass.OXYTOCIN else []
-    vital = _needed_now(case, drug) or [line("vital-only", drug=drug.name)]
+    same = same_group_lines(case, drug)
+    vital = [*same, *_needed_now(case, drug)] or [line("vital-only", drug=drug.name)]
     removal = group == "A" and not (treats or taken(case, drug) or case.symptoms.seizure)
     return card(
         indicator if calm or indicator == "critical" else "warning",
@@ -382,6 +385,13 @@ def _other_strong_drugs(case: Case, drug: DrugMatch) -> list[str]:
     return [other.name for other in others if other.name != drug.name]
 
 
+def _others_to_tell(case: Case, drug: DrugMatch) -> list[str]:
+    """Returns the other strong drugs that are taken, without those that the advice names."""
+    told = bool(same_group_lines(case, drug))
+    named = {other.name for other in running_of_group(case, drug)} if told else set()
+    return [name for name in _other_strong_drugs(case, drug) if name not in named]
+
+
 def _variant(case: Case, order: Order, group: str, drug: DrugMatch) -> str:
     if aging_sodium(case):
         return "aging"
@@ -408,8 +418,9 @@ def _antiseizure_options(case: Case, order: Order, drug: DrugMatch) -> list[Line
 
 def _advice(case: Case, order: Order, group: str, drug: DrugMatch) -> list[Line]:
     if group == "C" and _is_chosen(case, order, drug):
-        needed = line("antiseizure-choice", keep=True, drug=drug.name)
-        return [needed, *_antiseizure_options(case, order, drug)]
+        needed = [line("antiseizure-choice", keep=True, drug=drug.name)]
+        needed = same_group_lines(case, drug) or needed
+        return [*needed, *_antiseizure_options(case, order, drug)]
     if _seizures_by_bupropion(case, drug):
         return [line("bupropion-seizures", keep=True)]
     if raised_potassium(case, drug) is not None:
@@ -443,7 +454,9 @@ def _needed_now(case: Case, drug: DrugMatch) -> list[Line]:
 def _elective_advice(case: Case, order: Order, drug: DrugMatch) -> list[Line]:
     """Returns what to do with a drug that is given in no emergency, as far as the order tells."""
     clearly_low = sodium_below(case, case.limits.lowering_warning_below)
-    lines = _needed_now(case, drug) if clearly_low else []
+    lines, same = _needed_now(case, drug) if clearly_low else [], same_group_lines(case, drug)
+    if same:  # the series of sodium stays on the face
+        return [*same, *(lines or _instead(case, order, drug))]
     if lines:
         return [*lines, line("watch-for")]
     if taken(case, drug) and drug.cls in case.sets.never_abruptly:
@@ -452,10 +465,31 @@ def _elective_advice(case: Case, order: Order, drug: DrugMatch) -> list[Line]:
         lines.append(line("another-drug-or-wait", drug=drug.name))
     else:  # only then one may wait a week for the next sodium
         lines.append(line(on_the_ward(case, "another-drug"), drug=drug.name))
-    if drug.cls in case.sets.antidepressants:
+    return [*lines, *_options(case, order, drug), line("watch-for")]
+
+
+def _instead(case: Case, order: Order, drug: DrugMatch) -> list[Line]:
+    """Returns what is given in the place of a drug whose group may be lowering sodium already."""
+    if drug.cls == DrugClass.IMINOSTILBENE:
+        return _options(case, order, drug)
+    return _options(case, order, drug) or [line("another-group", keep=True)]
+
+
+def _options(case: Case, order: Order, drug: DrugMatch) -> list[Line]:
+    """Returns the drugs of the same purpose that lower sodium less, as far as it is known."""
+    if drug.cls in case.sets.antidepressants and not _is_for_pain(case, order, drug):
         harmful = _bupropion_harms(case)
-        lines.append(line("no-bupropion" if harmful else "antidepressant-options"))
-    return [*lines, *_antiseizure_options(case, order, drug), line("watch-for")]
+        return [line("no-bupropion" if harmful else "antidepressant-options")]
+    return _antiseizure_options(case, order, drug)
+
+
+def _is_for_pain(case: Case, order: Order, drug: DrugMatch) -> bool:
+    """Returns whether pain is its reason, or the only recorded one of a drug that treats pain."""
+    mood, pain = case.sets.mood.members, case.sets.pain.members
+    if not order.reasons.isdisjoint((*mood, *pain)):
+        return order.reasons.isdisjoint(mood)
+    treats = drug.cls in case.sets.antidepressants_for_pain and recorded(case, *pain)
+    return treats and not ever_recorded(case, *mood)
 
 
 def _bupropion_harms(case: Case) -> bool:
@@ -468,7 +502,7 @@ def _seizures_by_bupropion(case: Case, drug: DrugMatch) -> bool:
 
 def _why(case: Case, order: Order, drug: DrugMatch) -> list[Line]:
     lines = []
-    fall, others = case.sodium.falling, _other_strong_drugs(case, drug)
+    fall, others = case.sodium.falling, _others_to_tell(case, drug)
     if fall:
         lines.append(line("sodium-falls", amount=fall.amount, over=lasted(fall.over)))
     harm = None if taken(case, drug) else earlier_harm(case, drug)
@@ -497,7 +531,7 @@ def _buttons(
     new_start = removable and not taken(case, drug)
     if new_start and may_remove(case) and not case.symptoms.seizure:
         buttons.append(remove(order, drug.name))
-    later = rechecks(case, order, drug, advice)
+    later = [] if same_group_lines(case, drug) else rechecks(case, order, drug, advice)
     if not later or sodium_below(case, case.limits.lowering_warning_below):
         buttons.append(sodium_today())
     return [*buttons, *later]

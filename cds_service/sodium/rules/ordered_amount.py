@@ -5,16 +5,18 @@ from __future__ import annotations
 from datetime import timedelta
 from decimal import ROUND_HALF_UP, Decimal
 
-from cds_service.engine.finding import Line
+from cds_service.engine.finding import Fact, Line
 from cds_service.engine.rule import line
-from cds_service.engine.wording import saline_of
+from cds_service.engine.wording import number, saline_of
 from cds_service.knowledge.names import Analyte
 from cds_service.sodium.case import Case
-from cds_service.sodium.rules.gates import EUROPEAN
+from cds_service.sodium.rules.gates import EUROPEAN, likely_acute
 from cds_service.sodium.rules.order_helpers import (
+    acute_liver_failure,
     concentrated_saline,
     hypertonic_saline,
     latest_within,
+    may_protect_the_brain,
 )
 from cds_service.sodium.rules.room import day_limit
 from cds_service.sodium.snapshot import Order
@@ -63,6 +65,46 @@ def _concentrate_amount(case: Case, order: Order, saline: Saline) -> list[Line]:
     return amount_lines(case, saline.ordered_ml, saline.percent, one_bolus=False, above=above)
 
 
+def overdose(case: Case, order: Order) -> tuple[str, dict[str, Fact]] | None:
+    """Returns the summary, with its facts, of a concentrate that is not given as ordered (F9).
+
+    It passes the limit of the day by formula, or it holds more than three boluses and no recent
+    sodium or no limit is there to judge it by. Severe symptoms and raised pressure need no stop.
+    """
+    saline = _ordered_by_itself(order)
+    volume = None if saline is None else _in_a_day(case, saline)
+    if saline is None or saline.percent is None or volume is None or _needs_salt(case):
+        return None
+    above_three = _boluses(case, volume, saline.percent) > case.limits.ordered_boluses_above
+    rise = _rise(case, volume, saline.percent)
+    if rise is None or likely_acute(case):
+        told = number(_boluses(case, volume, saline.percent))
+        return ("boluses", {"boluses": told}) if above_three else None
+    left = max(day_limit(case) - max(case.rate.rise_now, Decimal(0)), Decimal(0))
+    spared = may_protect_the_brain(case) and not above_three
+    if spared or not case.sodium.low or rise <= left:
+        return None
+    return "above", {"rise": number(rise, (left,)), "left": number(left)}
+
+
+def _ordered_by_itself(order: Order) -> Saline | None:
+    """Returns the concentrate if it is no part of a mixture."""
+    saline = concentrated_saline(order)
+    alone = saline is not None and order.ingredient_count <= 1 and not saline.mixture
+    return saline if alone else None
+
+
+def _needs_salt(case: Case) -> bool:
+    """Returns whether more salt may be right at once: such a card never stops the order (F9)."""
+    rescue = case.symptoms.severe or case.symptoms.icp_indication
+    return bool(rescue) or acute_liver_failure(case)
+
+
+def _boluses(case: Case, volume: Decimal, percent: Decimal) -> Decimal:
+    limits = case.limits
+    return volume * percent / (limits.bolus_ml * limits.bolus_percent)
+
+
 def rate_lines(case: Case, order: Order) -> list[Line]:
     """Returns by how much saline that runs for hours raises sodium in a day; else nothing (F9).
 
@@ -77,8 +119,7 @@ def infused_lines(case: Case, saline: Saline | None) -> list[Line]:
     if saline is None or not _runs_slowly(case, saline):
         return []
     rate, percent = saline.rate_ml_h or ONE, saline.percent
-    in_day = rate * HOURS_OF_DAY
-    volume = in_day if saline.ordered_ml is None else min(saline.ordered_ml, in_day)
+    volume = _in_a_day(case, saline) or Decimal(0)
     rise = None if percent is None else _rise(case, volume, percent)
     if rise is None:
         return [line(UNKNOWN, rate=rate, keep=True)]
@@ -86,6 +127,14 @@ def infused_lines(case: Case, saline: Saline | None) -> list[Line]:
     kg = weight_kg(case) or limits.body_weight_assumed_kg
     hours = _whole(max(ONE, volume / rate))
     return [line(key, keep=True, rate=rate, rise=rise, hours=hours, kg=kg)]
+
+
+def _in_a_day(case: Case, saline: Saline) -> Decimal | None:
+    """Returns the volume that is given within 24 h; None if neither volume nor rate is told."""
+    if not _runs_slowly(case, saline):
+        return saline.ordered_ml
+    in_day = (saline.rate_ml_h or ONE) * HOURS_OF_DAY
+    return in_day if saline.ordered_ml is None else min(saline.ordered_ml, in_day)
 
 
 def _judged(case: Case, rise: Decimal) -> str:
@@ -128,7 +177,7 @@ def amount_lines(
 ) -> list[Line]:
     """Returns a line if this volume is above `above` boluses (three), or the rise that is left."""
     limits = case.limits
-    boluses = ordered_ml * percent / (limits.bolus_ml * limits.bolus_percent)
+    boluses = _boluses(case, ordered_ml, percent)
     rise, kg = _rise(case, ordered_ml, percent), weight_kg(case)
     fits = rise is None or rise <= _left(case)
     if boluses <= (limits.ordered_boluses_above if above is None else above) and fits:

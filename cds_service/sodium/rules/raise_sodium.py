@@ -72,6 +72,7 @@ from cds_service.sodium.rules.ordered_amount import (
     bolus_line,
     exceeds,
     infused_lines,
+    overdose,
     rate_lines,
     single_bolus,
     too_much,
@@ -295,7 +296,7 @@ def explained_by_glucose(case: Case, order: Order, drug: str) -> Finding:
         do=[*treat_first(case, order), "lower-glucose-first"],
         why=[glucose_line(case, "glucose-corrected", shift), *symptom_lines(case)],
         offer=[
-            _sodium_with_the_order(case, order, supported=_is_rescue(case, order)),
+            *_sodium_with_the_order(case, order, supported=_is_rescue(case, order)),
             *_removal_unless_neurological(case, order),
         ],
     )
@@ -329,7 +330,7 @@ def may_be_artefact(case: Case, order: Order, drug: str) -> Finding:
         do=[*treat_first(case, order), *(osmole_lines(case) if shifted else []), advice],
         why=[line("artefact-osmolality", value=artefact.shown)] if artefact.explains else [],
         offer=[
-            _sodium_with_the_order(case, order, supported=_is_rescue(case, order)),
+            *_sodium_with_the_order(case, order, supported=_is_rescue(case, order)),
             *removal,
         ],
     )
@@ -344,7 +345,7 @@ def _beside_a_drip(case: Case, order: Order, drug: str, latest: Sample) -> Findi
         drug=drug,
         na=latest.shown,
         do=[*treat_first(case, order), *drip_lines(case)],
-        offer=[_sodium_with_the_order(case, order, supported=rescue)],
+        offer=_sodium_with_the_order(case, order, supported=rescue),
     )
 
 
@@ -378,7 +379,7 @@ def raised_twice(case: Case, order: Order, drug: str) -> Finding:
     if saline:
         rescue = _is_rescue(case, order)
         step = "rescue-first" if rescue else "stop-the-vaptan"
-        offer = [_own_button(case, order, supported=rescue)]
+        offer = _own_button(case, order, supported=rescue)
     else:
         step = "one-of-two"
         offer = [] if case.age_years is None else [remove(order, drug)]
@@ -419,7 +420,7 @@ def rising_already(case: Case, order: Order, drug: str) -> Finding:
     if variant.startswith("remembered"):
         facts["date"] = on_day(case, pair.end.at)
     indicator = _rise_indicator(case, pair)
-    offer = [_sodium_with_the_order(case, order, supported=False)]
+    offer = _sodium_with_the_order(case, order, supported=False)
     if indicator == "critical" and _may_remove_raising(case, order):
         offer.append(remove(order, drug))
     return card(
@@ -511,10 +512,10 @@ def _is_rescue(case: Case, order: Order) -> bool:
     return bool(saline and case.symptoms.severe and not _other_rescue(case, order))
 
 
-def _sodium_with_the_order(case: Case, order: Order, *, supported: bool) -> Suggestion:
+def _sodium_with_the_order(case: Case, order: Order, *, supported: bool) -> list[Suggestion]:
     """Returns the first button: sodium after saline, kept only if supported; a vaptan waits."""
     if not hypertonic_saline(order):
-        return sodium_at_once(order)
+        return [sodium_at_once(order)]
     return _own_button(case, order, supported=supported)
 
 
@@ -823,9 +824,12 @@ def not_low(case: Case, order: Order, _saline: Saline) -> Finding:
 
 
 @order_rule("OS-HTS-CONC", concentrated_saline, otherwise="not-concentrate")
-def concentrate(case: Case, order: Order, _saline: Saline) -> Finding:
+def concentrate(case: Case, order: Order, saline: Saline) -> Finding:
     """Speaks if a concentrate is the only ingredient: dose, dilution and route are the danger."""
     require(order.ingredient_count <= 1, "additive")
+    above = overdose(case, order)
+    if above is not None:
+        return _not_as_ordered(case, order, saline, above)
     amount = too_much(case, order, one_bolus=False)
     told = {key: amount[0].facts[key] for key in ("volume", "boluses")} if amount else {}
     return _saline_card(
@@ -835,6 +839,27 @@ def concentrate(case: Case, order: Order, _saline: Saline) -> Finding:
         "amount" if amount else "main",
         do=[line("dilute", keep=True), line("no-bolus-volume", keep=True)],
         why=risk_lines(case),
+        more_facts=told,
+    )
+
+
+def _not_as_ordered(
+    case: Case, order: Order, saline: Saline, above: tuple[str, dict[str, Fact]]
+) -> Finding:
+    """Returns that so much of a concentrate is not given; no button keeps it (F9, F11)."""
+    variant, told = above
+    return _saline_card(
+        case,
+        order,
+        "critical",
+        variant,
+        do=[
+            *infused_lines(case, saline),
+            line("diluted-as-much", keep=True),
+            line("no-bolus-volume", keep=True),
+        ],
+        why=[*symptom_lines(case), *risk_lines(case)],
+        offer=_removal_unless_neurological(case, order),
         more_facts=told,
     )
 
@@ -972,19 +997,22 @@ def _saline_card(
             *do,
         ],
         why=why,
-        offer=[_own_button(case, order, supported=supported and keeps), *offer],
+        offer=[*_own_button(case, order, supported=supported and keeps), *offer],
     )
 
 
-def _own_button(case: Case, order: Order, *, supported: bool) -> Suggestion:
+def _own_button(case: Case, order: Order, *, supported: bool) -> list[Suggestion]:
     """Returns the first button: no button keeps what stays in the body, or is too much (F9, F57).
 
-    A seizure does not change that: the card says one bolus, and the order stays as it is.
+    A seizure does not change that: the card says one bolus, and the order stays as it is. A sodium
+    that follows the order would read as going on with an overdose of a concentrate.
     """
+    if overdose(case, order) is not None:
+        return []
     keeps = (
         supported and not kidneys_shed_nothing(case) and not too_much(case, order, one_bolus=True)
     )
-    return keep_and_check(case) if keeps else sodium_after(case)
+    return [keep_and_check(case) if keeps else sodium_after(case)]
 
 
 def _running_water(case: Case, order: Order) -> list[Line]:

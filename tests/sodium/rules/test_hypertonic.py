@@ -11,6 +11,7 @@ import pytest
 from msgspec.structs import replace
 
 from cds_service.engine.finding import DraftLabs, Fact
+from cds_service.sodium.rules.ordered_amount import overdose
 from cds_service.sodium.snapshot import Missing, Order, Patient
 from tests.sodium.patients import Story, problem, result
 from tests.sodium.rules.orders import Scene, saline, table
@@ -81,17 +82,27 @@ SCENES = (
             says=f"F10: {percent} % {ml} mL at 124 without symptoms: the number is no reason for it",
             order=concentrated(percent, ml),
             story=ward("124", problems=(problem("siadh", days=3),)),
-            fires={"OS-HTS-ASX": "warning concentrate", "OS-HTS-CONC": "warning amount"},
-            shows=("day-limit-of-concentrate", "ordered-amount-plain", "dilute"),
-            hides=("give-aasld", "stop-when"),
+            fires={"OS-HTS-ASX": "warning concentrate", "OS-HTS-CONC": "critical above"},
+            removes=True,
+            shows=("day-limit-of-concentrate", "ordered-amount-plain", "diluted-as-much"),
+            hides=("give-aasld", "stop-when", "dilute"),
         )
-        for percent, ml in (("5.85", "500"), ("10", "250"), ("23.4", "30"))
+        for percent, ml in (("5.85", "500"), ("10", "250"), ("23.4", "90"))
+    ),
+    Scene(
+        says="F10: 23.4 % 30 mL at 124 without symptoms: above a bolus, and within the day",
+        order=concentrated("23.4", "30"),
+        story=ward("124", problems=(problem("siadh", days=3),)),
+        fires={"OS-HTS-ASX": "warning concentrate", "OS-HTS-CONC": "warning amount"},
+        shows=("day-limit-of-concentrate", "ordered-amount-plain", "dilute"),
+        hides=("give-aasld", "stop-when"),
     ),
     Scene(
         says="F10: 5.85 % 500 mL at 50 mL/h at 124: the rate is worked out",
         order=dripped("5.85", "500", "50"),
         story=ward("124"),
-        fires={"OS-HTS-ASX": "warning concentrate", "OS-HTS-CONC": "warning amount"},
+        fires={"OS-HTS-ASX": "warning concentrate", "OS-HTS-CONC": "critical above"},
+        removes=True,
         shows=("ordered-rate-above", "day-limit-of-concentrate"),
     ),
     *(
@@ -99,11 +110,12 @@ SCENES = (
             says=f"F10: a concentrate at 124 with {told}: its own card alone",
             order=concentrated("5.85", "500"),
             story=ward("124", **story),
-            fires={"OS-HTS-CONC": "warning amount"},
+            fires={"OS-HTS-CONC": f"critical {variant}"},
+            removes=removes,
         )
-        for told, story in (
-            ("confusion", {"problems": (CONFUSION,)}),
-            ("a fall of this day", {"results": (result("sodium", 138, 20),)}),
+        for told, variant, removes, story in (
+            ("confusion", "above", False, {"problems": (CONFUSION,)}),
+            ("a fall of this day", "above", True, {"results": (result("sodium", 138, 20),)}),
         )
     ),
     Scene(
@@ -674,6 +686,8 @@ def test_f11_the_first_button_draws_sodium_and_keeps_the_order_only_on_a_card_th
 ):
     for scene in SCENES:
         for finding in scene.findings().values():
+            if overdose(scene.case(), scene.order) is not None and finding.rule != "OS-HTS-OLD":
+                continue  # no sodium after what is not given: tests/sodium/rules/test_concentrates.py
             first = finding.suggestions[0]
             assert [type(a) for a in first.actions] == [DraftLabs]
             assert first.kind in ("add-sodium-1h", "keep-sodium-1h", "add-sodium-now")
