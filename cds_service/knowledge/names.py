@@ -467,6 +467,7 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
     heart_failure_trio: ClassSet  # all three
     antidepressants: ClassSet
     antiepileptics: ClassSet
+    one_group: ClassSet  # two of such a class lower sodium in the same way (M12)
     antidepressants_for_pain: ClassSet  # M12
     against_infection: ClassSet  # never held up
     needed_treatments: ClassSet  # reviewed with their prescriber only

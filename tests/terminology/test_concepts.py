@@ -258,7 +258,7 @@ rhabdomyolysis tumor-lysis sickle-cell kidney-stone cystinuria salt-losing-tubul
 cardiomyopathy acute-congestion pregnancy-ended comfort-words do-not-resuscitate
 acute-liver-failure brain-tumor head-injury hepatic-failure ischemic-stroke neurosurgery
 myxedema-coma pituitary-disease postpartum-hemorrhage ckd-1-3 urinary-obstruction
-breast-feeding hypertension
+breast-feeding hypertension pain mood-disorder
 bleeding organ-injury bowel-obstruction peritonitis burns lasting-bowel-loss cystic-fibrosis
 """
 

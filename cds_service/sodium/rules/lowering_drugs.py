@@ -81,7 +81,7 @@ from cds_service.sodium.rules.order_helpers import (
 )
 from cds_service.sodium.rules.plan import egfr, fluid_beside
 from cds_service.sodium.rules.room import day_limit, limit_line
-from cds_service.sodium.rules.same_group import running_of_group, same_group_lines
+from cds_service.sodium.rules.same_group import replaces, running_of_group, same_group_lines
 from cds_service.sodium.snapshot import Order
 from cds_service.sodium.volume import Volume
 from cds_service.terminology.types import DrugMatch
@@ -455,17 +455,17 @@ def _elective_advice(case: Case, order: Order, drug: DrugMatch) -> list[Line]:
     """Returns what to do with a drug that is given in no emergency, as far as the order tells."""
     clearly_low = sodium_below(case, case.limits.lowering_warning_below)
     lines, same = _needed_now(case, drug) if clearly_low else [], same_group_lines(case, drug)
-    if same:  # the series of sodium stays on the face
+    if same and replaces(case, drug):  # the series of sodium stays on the face
         return [*same, *(lines or _instead(case, order, drug))]
     if lines:
-        return [*lines, line("watch-for")]
+        return [*same, *lines, line("watch-for")]
     if taken(case, drug) and drug.cls in case.sets.never_abruptly:
         lines.append(line("not-abruptly", keep=True, drug=drug.name))
     elif clearly_low:
         lines.append(line("another-drug-or-wait", drug=drug.name))
     else:  # only then one may wait a week for the next sodium
         lines.append(line(on_the_ward(case, "another-drug"), drug=drug.name))
-    return [*lines, *_options(case, order, drug), line("watch-for")]
+    return [*same, *lines, *_options(case, order, drug), line("watch-for")]
 
 
 def _instead(case: Case, order: Order, drug: DrugMatch) -> list[Line]:
@@ -531,7 +531,8 @@ def _buttons(
     new_start = removable and not taken(case, drug)
     if new_start and may_remove(case) and not case.symptoms.seizure:
         buttons.append(remove(order, drug.name))
-    later = [] if same_group_lines(case, drug) else rechecks(case, order, drug, advice)
+    switch = replaces(case, drug) and same_group_lines(case, drug)
+    later = [] if switch else rechecks(case, order, drug, advice)
     if not later or sodium_below(case, case.limits.lowering_warning_below):
         buttons.append(sodium_today())
     return [*buttons, *later]

@@ -19,7 +19,7 @@ def same_group_lines(case: Case, drug: DrugMatch) -> list[Line]:
 
     It is empty for a renewal, and for a drug that is never held up.
     """
-    if taken(case, drug) or not drug.group or drug.group == "C":
+    if taken(case, drug) or drug.cls not in case.sets.one_group:
         return []
     classes, antiseizure = _group_of(case, drug), drug.cls == DrugClass.IMINOSTILBENE
     running = [d.name for d in running_of_group(case, drug)]
@@ -32,8 +32,14 @@ def same_group_lines(case: Case, drug: DrugMatch) -> list[Line]:
             line("keep-partner-antiseizure", keep=True, partner=names),
         ]
     gently = [line("keep-partner", keep=True, partner=names)]
-    told = line("same-group", keep=True, partner=names)
+    key = "same-group" if replaces(case, drug) else "same-group-both"
+    told = line(key, keep=True, partner=names)
     return [told, *(gently if drug.cls in case.sets.never_abruptly else [])]
+
+
+def replaces(case: Case, drug: DrugMatch) -> bool:
+    """Returns whether a drug of another group may take its place; of antipsychotics none does."""
+    return drug.cls not in case.sets.needed_now
 
 
 def running_of_group(case: Case, drug: DrugMatch) -> list[DrugMatch]:

@@ -22,6 +22,7 @@ from cds_service.sodium.restriction import (
 from cds_service.sodium.results import Freshness
 from cds_service.sodium.rules.book import is_doubled, order_rule
 from cds_service.sodium.rules.gates import (
+    EUROPEAN,
     actionable,
     at,
     cirrhosis,
@@ -397,6 +398,7 @@ def demeclocycline(case: Case, order: Order, drug: DrugMatch) -> Finding:
     weak_organ = cirrhosis(case) or recorded(case, Problem.CKD_4_5) or case.dialysis
     return card(
         "warning" if weak_organ else "info",
+        "european" if case.limits.profile == EUROPEAN else "main",
         drug=drug.name,
         do=[
             *([line("liver-or-kidney", keep=True)] if weak_organ else []),

@@ -13,7 +13,8 @@ from cds_service.sodium.snapshot import Order
 from tests.sodium.patients import Story, drugs, order, problem, result, sets
 from tests.sodium.rules.orders import Scene, selected, table
 
-NAMED = ("same-group", "same-class-antiseizure", "same-group-stopped")
+NAMED = ("same-group", "same-group-both", "same-class-antiseizure", "same-group-stopped")
+MIXED = ("antidepressant-other",)  # vortioxetine and inhibitors of monoamine oxidase
 GUARDS = {"iminostilbene": "keep-partner-antiseizure"}
 EPILEPSY = problem("epilepsy", days=900)
 PAIN, DEPRESSION = problem("pain", days=90), problem("mood-disorder", days=900)
@@ -73,6 +74,14 @@ SCENES = (
         hides=("keep-partner",),
     ),
     Scene(
+        says="M12: quetiapine beside haloperidol at 124: which one is needed, and no wait",
+        order=selected("quetiapine"),
+        story=lately_low("124", running("haloperidol")),
+        fires={"OS-LOW": "warning falling"},
+        shows=("same-group-both", "keep-partner", "another-or-now"),
+        hides=("another-group", "another-drug-or-wait"),
+    ),
+    Scene(
         says="M12: sertraline that is renewed beside escitalopram is reviewed, not called a switch",
         order=selected("sertraline"),
         story=lately_low("126", running("sertraline"), running("escitalopram")),
@@ -102,7 +111,7 @@ def groups() -> dict[str, list[str]]:
     kinds = {cls: kind for kind, known in sets().strong_kinds.items() for cls in known.members}
     found: defaultdict[str, list[str]] = defaultdict(list)
     for name, known in drugs().items():
-        if known.group in ("A", "B"):
+        if known.group in ("A", "B") and known.cls not in MIXED:
             found[kinds.get(known.cls, known.cls)].append(name)
     return {kind: names for kind, names in found.items() if len(names) > 1}
 
@@ -128,7 +137,24 @@ def card(name: str, story: Story, **more: object) -> Finding:
 
 
 def test_the_groups_are_those_of_the_table() -> None:
-    assert {"serotonin", "iminostilbene", "thiazide", "tca", "antipsychotic"} <= groups().keys()
+    kinds = {cls: kind for kind, known in sets().strong_kinds.items() for cls in known.members}
+    assert groups().keys() == {kinds.get(cls, cls) for cls in sets().one_group.members}
+
+
+@pytest.mark.parametrize("sodium", ["124", "131"])
+def test_no_card_asks_to_wait_with_an_antipsychotic_or_calls_another_group_its_place(
+    sodium: str,
+) -> None:
+    finding = card("quetiapine", lately_low(sodium, running("haloperidol")))
+    keys = {line.key for line in finding.do}
+    assert "same-group-both" in keys
+    assert not keys & {"same-group", "another-group", "another-drug-or-wait"}
+
+
+@pytest.mark.parametrize(("running_one", "chosen"), [("sertraline", "citalopram")])
+def test_in_an_acute_fall_it_is_on_the_face_too(running_one: str, chosen: str) -> None:
+    story = replace(lately_low("119", running(running_one)), results=(result("sodium", 139, 20),))
+    assert "same-group" in face(chosen, story)
 
 
 @pytest.mark.parametrize(("taken", "chosen"), pairs())
@@ -144,7 +170,8 @@ def test_the_running_drug_of_the_group_is_named_on_the_face(
         assert GUARDS.get(drugs()[chosen].cls, "keep-partner") in keys[:FACE_BULLETS]
     told = [line for line in finding.why if line.key == "other-lowering"]
     assert all(taken not in str(line.facts["drugs"]) for line in told)
-    assert not [s for s in finding.suggestions if s.kind.startswith("recheck")]
+    if drugs()[chosen].cls != "antipsychotic":
+        assert not [s for s in finding.suggestions if s.kind.startswith("recheck")]
 
 
 @pytest.mark.parametrize(("before", "chosen"), pairs())

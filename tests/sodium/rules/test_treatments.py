@@ -142,6 +142,13 @@ SCENES = (
         shows=("kidney-function", "onset-slow"),
     ),
     Scene(
+        says="demeclocycline with a low sodium in Europe, whose guideline advises against it",
+        order=selected("demeclocycline"),
+        story=Story(),
+        fires={"OS-DEMECLO": "info european"},
+        profile="european",
+    ),
+    Scene(
         says="demeclocycline with a low sodium in cirrhosis",
         order=selected("demeclocycline"),
         story=ward(problem("cirrhosis", days=900)),
