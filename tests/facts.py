@@ -195,7 +195,7 @@ def _written() -> Iterator[tuple[str, tuple[str, ...]]]:
 
 def _facts_of(call: ast.Call) -> tuple[str, ...] | None:
     """The names of a call's facts; None if they are not written there."""
-    names = [k.arg or "" for k in call.keywords if k.arg != "keep"]
+    names = [k.arg or "" for k in call.keywords if k.arg not in ("keep", "within")]
     if len(call.args) < 2:
         return tuple(name.rstrip("_") for name in names)
     given = call.args[1]

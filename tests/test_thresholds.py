@@ -442,9 +442,14 @@ REPEATS = {
         1,
     ),
     "repeat_near_hours, glucose": (
-        view(sodium("128"), lab("glucose", "600")),
+        view(sodium("131"), lab("glucose", "500")),
         "Repeat sodium today 13:00",
         4,
+    ),
+    "repeat_crisis_hours": (
+        view(sodium("128", 0), lab("glucose", "600", 0)),
+        "Repeat sodium today 11:00",
+        2,
     ),
     "vaptan_recheck_hours": (select(draft(TOLVAPTAN_15), sodium("124")), "sodium", 6),
     "drug_recheck_days": (

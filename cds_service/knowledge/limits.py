@@ -240,6 +240,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     # Repeats (MON, S6, M10 e).
     repeat_over_hours: timedelta
     repeat_near_hours: timedelta
+    repeat_crisis_hours: timedelta  # F14
     repeat_daily_hours: timedelta
     repeat_symptom_days: timedelta
     repeat_silent_days: timedelta

@@ -31,6 +31,7 @@ from cds_service.sodium.depletion import (
     urea_explained,
     weight_loss,
 )
+from cds_service.sodium.desmopressin import wears_off
 from cds_service.sodium.exposure import (
     LIKELIHOOD,
     given_before,
@@ -102,12 +103,14 @@ def restriction(case: Case) -> Restriction:
         return replace(found, reasons=(Line("withheld-glucose-shift"),) if shifted else ())
     flags = [flag for flag in found.red_flags if not _is_said(flag, found.fluid)]
     against = (*found.adrenal, *found.fluid, *_withheld(case), *flags)
-    if _rising(case):
+    ends = wears_off(case)
+    if ends or _rising(case):
         against = tuple(reason for reason in against if reason.key not in RESTRICTING_WORDS)
     if ordered:
         return replace(found, verdict="ordered", reasons=against)
     if _not_wanted(case):
         return found
+    against = against or ((Line("withheld-desmopressin"),) if ends else ())
     if against:
         first = replace(against[0], keep=True)
         return replace(found, verdict="text", reasons=(first, *against[1:]))

@@ -6,11 +6,11 @@ from cds_service.engine.finding import Line
 from cds_service.engine.rule import line
 from cds_service.knowledge.names import DrugClass
 from cds_service.sodium.case import Case
+from cds_service.sodium.rules.desmopressin import never_stop_lines
 from cds_service.sodium.rules.gates import (
     decongesting,
     headline_drugs,
     heart_failure,
-    never_stop_lines,
     osmolality_normal,
     rises_fast,
     unconfirmed,

@@ -7,7 +7,16 @@ from decimal import Decimal
 
 from cds_service.engine.finding import Fact, Finding, Indicator, Line, Suggestion
 from cds_service.engine.rule import card, line, require, skip
-from cds_service.engine.wording import ago, in_hours, joined, lasted, month_name, number, saline_of
+from cds_service.engine.wording import (
+    NOW_WORD,
+    ago,
+    in_hours,
+    joined,
+    lasted,
+    month_name,
+    number,
+    saline_of,
+)
 from cds_service.knowledge.names import DrugClass, Problem, Sign
 from cds_service.sodium.blind_spots import RISE_UNREAD, unread_lately
 from cds_service.sodium.case import Case
@@ -19,6 +28,12 @@ from cds_service.sodium.results import Band
 from cds_service.sodium.rules.book import chart_rule
 from cds_service.sodium.rules.braking import made_by_glucose
 from cds_service.sodium.rules.culprits import culprit_lines, culprit_step, culprits
+from cds_service.sodium.rules.desmopressin import (
+    emergency_lines,
+    never_stop_lines,
+    overshoots,
+    pause_lines,
+)
 from cds_service.sodium.rules.follow_up import (
     NOW,
     cortisol_suggestions,
@@ -63,7 +78,6 @@ from cds_service.sodium.rules.gates import (
     liver_forbids_diuretics,
     low_glucose_lines,
     names_bolus,
-    never_stop_lines,
     obstetric_lines,
     on_day,
     osmolality_normal,
@@ -122,6 +136,7 @@ from cds_service.sodium.rules.plan import (
     weak_fluid_lines,
 )
 from cds_service.sodium.rules.room import (
+    ceiling_fact,
     hold_line,
     limit_line,
     limit_reached,
@@ -208,9 +223,9 @@ def possible_brain_edema(case: Case) -> Finding:
             *_untold(list(case.restriction.adrenal), adrenal_first(case)),
             *shock_lines(case),
             *(bolus or _nearly_used(case)),
-            *never_stop_lines(case),
+            *emergency_lines(case),
             *([] if crisis else volume_plan(case)),
-            watch(case, "sodium-now"),
+            *(_overshoot_watch(case) or [watch(case, "sodium-now")]),
             *_culprits_untold(case),
             *obstetric_lines(case),
             *shedding_lines(case),
@@ -492,7 +507,8 @@ def _emergency_lines(case: Case) -> list[Line]:
     read before the next sodium.
     """
     lead = line("edema-advice" if case.symptoms.brain_edema else "emergency", keep=True)
-    closely = watch(case, "monitor-severe")
+    overshoot = _overshoot_watch(case)
+    closely = overshoot[0] if overshoot else watch(case, "monitor-severe")
     first = [
         *_after_glucose(case, lead),
         *lithium_lines(case),
@@ -505,22 +521,33 @@ def _emergency_lines(case: Case) -> list[Line]:
         *weak_fluid_lines(case),
     ]
     if not case.symptoms.attributable or not names_bolus(case):
-        return [*first, *never_stop_lines(case), *dialysis_lines(case), closely]
+        return [*first, *emergency_lines(case), *dialysis_lines(case), closely]
     demyelination = _demyelination(case)
     if demyelination:
         return [
             *first,
             *demyelination,
-            *never_stop_lines(case),
+            *emergency_lines(case),
             *dialysis_lines(case),
             closely,
         ]
     risen = bolus_risen(case)
     if risen:
-        return [*first, *risen, *never_stop_lines(case), *dialysis_lines(case), closely]
+        return [*first, *risen, *emergency_lines(case), *dialysis_lines(case), closely]
     bolus = _bolus(case)
-    closely = watch(case, "monitor-emergency")
-    return [*first, bolus, *never_stop_lines(case), *dialysis_lines(case), closely]
+    closely = overshoot[0] if overshoot else watch(case, "monitor-emergency")
+    return [*first, bolus, *emergency_lines(case), *dialysis_lines(case), closely]
+
+
+def _overshoot_watch(case: Case) -> list[Line]:
+    """Returns the next sodium and the ceiling beside desmopressin that wears off (F1)."""
+    if not overshoots(case):
+        return []
+    room = room_of(case)
+    if room is None or room.left is None or room.ceiling is None:
+        return [watch(case, "monitor-overshoot")]
+    ceiling = ceiling_fact(room.ceiling)
+    return [line("monitor-overshoot-room", within=NOW, next_=NOW_WORD, ceiling=ceiling, keep=True)]
 
 
 def _after_glucose(case: Case, lead: Line) -> list[Line]:
@@ -573,7 +600,7 @@ def severe(case: Case) -> Finding:
     return card(
         indicator,
         variant,
-        why_=crisis,
+        why_=crisis or _severe_cause(case),
         na=shown_sodium(case),
         age=ago(case.sodium.age),
         more_facts={
@@ -590,6 +617,7 @@ def severe(case: Case) -> Finding:
             *lithium_lines(case),
             *osmole_unmeasured(case),
             *insipidus_lines(case),
+            *pause_lines(case),
             *pace,
             *held_lines(case),
             *shedding_lines(case),
@@ -638,7 +666,19 @@ def _severe_variant(case: Case, rise: RatePair | None, indicator: Indicator) -> 
         return f"rate-{profile}"
     if rise:
         return f"rising-{profile}"
-    return "undiluted" if undiluted(case) or osmolality_normal(case) else f"main-{profile}"
+    if undiluted(case) or osmolality_normal(case):
+        return "undiluted"
+    return f"cause-{profile}" if _severe_cause(case) else f"main-{profile}"
+
+
+def _severe_cause(case: Case) -> str:
+    """Returns what the headline names, so that no cause is to be looked for; "" without one."""
+    if rises_fast(case):
+        return ""
+    suspected = [e.drug.name for e in case.exposures.suspects]
+    antidiuretic = [e.drug.name for e in case.exposures.of(DrugClass.DESMOPRESSIN)]
+    named = [drug for drug in antidiuretic if drug in suspected and pause_lines(case)]
+    return named[0] if named else recorded_cause(case)
 
 
 def _severe_repeat(case: Case, due: timedelta | None) -> list[Suggestion]:
@@ -699,6 +739,7 @@ def moderate(case: Case) -> Finding:
             *unexplained_symptom(case),
             *osmole_unmeasured(case),
             *insipidus_lines(case),
+            *pause_lines(case),
             *held_lines(case),
             *([] if known else steep_fall_lines(case)),
             *shedding_lines(case),
@@ -818,6 +859,7 @@ def mild_with_symptoms(case: Case) -> Finding:
             *unexplained_symptom(case),
             *lines_of({"same-day": same_day(case)}, keep=True),
             *insipidus_lines(case),
+            *pause_lines(case),
             *held_lines(case),
             *steep_fall_lines(case),
             *_untold(plan_lines(case), adrenal_first(case)),
@@ -913,6 +955,7 @@ def mild(case: Case) -> Finding:
             *lithium_lines(case),
             *unexplained_symptom(case),
             *insipidus_lines(case),
+            *pause_lines(case),
             *held_lines(case),
             *_untold(plan_lines(case), adrenal_first(case)),
             monitoring(case),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 from operator import itemgetter
 from typing import NoReturn
@@ -16,7 +17,10 @@ from cds_service.sodium.drip_arm import DripSample
 from cds_service.sodium.glucose import GlucoseShift, Pseudo
 from cds_service.sodium.results import Band, band_edges
 from cds_service.sodium.rules.book import chart_rule
+from cds_service.sodium.rules.desmopressin import told_lines
 from cds_service.sodium.rules.follow_up import (
+    NOW,
+    diabetic_crisis,
     has_mild_symptom,
     has_symptom,
     monitoring,
@@ -43,7 +47,6 @@ from cds_service.sodium.rules.gates import (
     lines_of,
     low_protein,
     measured_low,
-    never_stop_lines,
     only_expected_osmoles,
     osmolality_time,
     osmole_lines,
@@ -78,7 +81,7 @@ def outdated(case: Case) -> Finding:
     require_low(case)
     require(not actionable(case), "recent-enough")
     require_not_stale(case)
-    why = [*symptom_lines(case), *drug_lines(case), *never_stop_lines(case)]
+    why = [*symptom_lines(case), *drug_lines(case), *told_lines(case)]
     drugs = suspects(case)
     if case.symptoms.severe:
         return card(
@@ -163,6 +166,8 @@ def glucose_shift(case: Case) -> Finding:
         return _nearly_explained(case, shift)
     require(shift.explained, "no-glucose-shift")
     require_not_stale(case)
+    due = case.limits.repeat_near_hours
+    due, often = _with_glucose(case, due, watch(case, "monitor-glucose", due))
     swells = case.symptoms.brain_edema
     first = [line("pressure-first", keep=True)] if swells else []
     lower = (
@@ -177,7 +182,7 @@ def glucose_shift(case: Case) -> Finding:
         glucose=case.as_sent(Analyte.GLUCOSE, shift.glucose),
         katz=shift.katz,
         hillier=shift.hillier,
-        do=[*first, lower, watch(case, "monitor-glucose", case.limits.repeat_near_hours)],
+        do=[*first, lower, often],
         why=[
             glucose_line(case, "formulas", shift),
             *lines_of({"hillier-fits": shift.hillier_fits}),
@@ -185,8 +190,16 @@ def glucose_shift(case: Case) -> Finding:
             *result_lines(case),
             *symptom_lines(case),
         ],
-        offer=[repeat_sodium(case, case.limits.repeat_near_hours)],
+        offer=[repeat_sodium(case, due)],
     )
+
+
+def _with_glucose(case: Case, due: timedelta, usual: Line) -> tuple[timedelta, Line]:
+    """Returns when sodium is due while glucose falls, with its line: sooner in a crisis (F14)."""
+    if not diabetic_crisis(case):
+        return due, usual
+    due = max(case.limits.repeat_crisis_hours - case.sodium.age, NOW)
+    return due, watch(case, "monitor-crisis", due)
 
 
 def _nearly_explained(case: Case, shift: GlucoseShift) -> Finding:
@@ -196,6 +209,7 @@ def _nearly_explained(case: Case, shift: GlucoseShift) -> Finding:
     if case.symptoms.severe and not emergency(case):
         unexplained = [line("not-by-sodium", symptom=first_symptom(case), keep=True)]
     due = limits.repeat_near_hours - case.sodium.age
+    due, often = _with_glucose(case, due, watch(case, "monitor-glucose-near", due))
     return card(
         "warning",
         "nearly",
@@ -206,10 +220,10 @@ def _nearly_explained(case: Case, shift: GlucoseShift) -> Finding:
         do=[
             *unexplained,
             line("treat-glucose-first", keep=True),
-            watch(case, "monitor-glucose-near", due),
+            often,
             *plan_lines(case),
         ],
-        why=[*symptom_lines(case), limit_line(case), *background(case), *never_stop_lines(case)],
+        why=[*symptom_lines(case), limit_line(case), *background(case), *told_lines(case)],
         offer=[repeat_sodium(case, due, "urgent")],
         drugs=suspects(case),
     )
@@ -230,7 +244,7 @@ def direct_value_higher(case: Case) -> Finding:
         direct=latest.shown,
         indirect=other.shown,
         do=[line("use-direct", keep=True), "repeat-both", "monitor-artifact", *plan],
-        why=[*symptom_lines(case), *background(case), *never_stop_lines(case)],
+        why=[*symptom_lines(case), *background(case), *told_lines(case)],
         offer=[repeat_sodium(case, priority="stat" if case.symptoms.severe else "urgent")],
         drugs=suspects(case),
     )
@@ -379,7 +393,7 @@ def implausible(case: Case) -> Finding:
             monitoring(case),
             *plan_lines(case),
         ],
-        why=[*symptom_lines(case), *acute_lines(case), *background(case), *never_stop_lines(case)],
+        why=[*symptom_lines(case), *acute_lines(case), *background(case), *told_lines(case)],
         offer=[repeat_sodium(case, priority="stat"), *workup_suggestions(case, "urgent")],
         drugs=suspects(case),
     )

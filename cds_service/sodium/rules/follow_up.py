@@ -12,6 +12,7 @@ from cds_service.engine.wording import AGO_IN_HOURS, NOW_WORD, joined, lasted
 from cds_service.knowledge.names import Analyte, Problem, Sign
 from cds_service.sodium.adrenal import on_glucocorticoid
 from cds_service.sodium.case import Case
+from cds_service.sodium.desmopressin import wears_off
 from cds_service.sodium.pace import pace_per_hour
 from cds_service.sodium.results import URINE, Band, band_of
 from cds_service.sodium.rules.gates import (
@@ -105,12 +106,9 @@ def monitoring(case: Case, after: timedelta | None = None, *, long_known: bool =
     if case.rate.rule:
         return rate_watch(case, first)
     due = soonest(case, _due(case, long_known=long_known)[0] if first is None else first)
-    if case.replaces_hormone and after is None and not long_known:
-        return watch(case, "monitor-insipidus", due)
-    if shedding_water(case) is not None and after is None:
-        return watch(case, "monitor-shedding", due)
-    if diabetic_crisis(case) and after is None:
-        return watch(case, "monitor-severe", due)
+    moving = _moving_key(case, long_known=long_known) if after is None else ""
+    if moving:
+        return watch(case, moving, due)
     if pace_due(case) is not None:
         return watch(case, "monitor-over", due)
     if inpatient(case):
@@ -120,6 +118,22 @@ def monitoring(case: Case, after: timedelta | None = None, *, long_known: bool =
     mild = _mild_outside(case)
     band = None if long_known else case.sodium.band
     return watch(case, MONITORING_OUTSIDE.get(band, mild) if band else mild, due)
+
+
+def _moving_key(case: Case, *, long_known: bool) -> str:
+    """Returns the line on the next sodium of one that moves by itself; "" of one that does not."""
+    moves_by = {
+        "monitor-insipidus": case.replaces_hormone and not long_known,
+        "monitor-shedding": shedding_water(case) is not None,
+        "monitor-crisis": diabetic_crisis(case),
+        "monitor-desmopressin": inpatient(case) and _will_be_let_go(case),
+    }
+    return next((key for key, holds in moves_by.items() if holds), "")
+
+
+def _will_be_let_go(case: Case) -> bool:
+    """Returns whether sodium below the mild band rises once desmopressin is left out (F1)."""
+    return case.sodium.band is not Band.MILD and wears_off(case)
 
 
 def _mild_outside(case: Case) -> str:
@@ -133,8 +147,7 @@ def _mild_outside(case: Case) -> str:
 
 def rate_watch(case: Case, first: timedelta | None = None) -> Line:
     """Returns the line on the next sodium while a card on the rate is shown."""
-    closely = case.rate.rule == RATE_OVER or case.rate.presses or rises_by_itself(case)
-    closely = closely or pace_due(case) is not None
+    closely = _moves_fast(case) or pace_due(case) is not None
     due = rate_due(case) if first is None else min(first, rate_due(case))
     return watch(case, "monitor-over" if closely else "monitor-near", due)
 
@@ -145,9 +158,15 @@ def rate_due(case: Case) -> timedelta:
     if case.rate.variant == "jump" or case.rate.jump is not None:
         return NOW
     interval = limits.repeat_near_hours
-    if case.rate.rule == RATE_OVER or case.rate.presses or rises_by_itself(case):
+    if _moves_fast(case):
         interval = limits.repeat_over_hours
     return soonest(case, max(interval - case.sodium.age, NOW))
+
+
+def _moves_fast(case: Case) -> bool:
+    """Returns whether 4 h are too long: a rise that presses, a kidney that sheds, a crisis."""
+    rises = case.rate.rule == RATE_OVER or case.rate.presses or rises_by_itself(case)
+    return rises or diabetic_crisis(case)
 
 
 def _due(case: Case, *, long_known: bool = False) -> tuple[timedelta, Priority]:
@@ -190,7 +209,10 @@ def _moving_interval(case: Case, *, long_known: bool) -> timedelta | None:
         return limits.repeat_near_hours if inpatient(case) else NOW
     if shedding_water(case) is not None:
         return limits.repeat_over_hours
-    return limits.repeat_near_hours if diabetic_crisis(case) else None
+    if diabetic_crisis(case):
+        return limits.repeat_crisis_hours
+    will_rise = inpatient(case) and _will_be_let_go(case)
+    return limits.repeat_near_hours if will_rise else None
 
 
 def moves(case: Case) -> bool:

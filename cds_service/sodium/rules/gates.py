@@ -32,10 +32,10 @@ from cds_service.sodium.depletion import (
     low_systolic,
     red_flag_window,
 )
+from cds_service.sodium.desmopressin import clamp_runs
 from cds_service.sodium.exposure import (
     Exposure,
     given_before,
-    is_hypertonic,
     stopped_lately,
 )
 from cds_service.sodium.glucose import (
@@ -983,44 +983,6 @@ def contested_lines(case: Case) -> list[Line]:
     return lines_of({"limit-contested": contested}, keep=True)
 
 
-def clamp_runs(case: Case) -> bool:
-    """Returns whether desmopressin was begun beside hypertonic saline that runs: a brake (F58)."""
-    now, window = case.snapshot.now, case.limits.clamp_saline_hours
-    salines = [order for order in case.running_fluids if is_hypertonic(order)]
-    doses = case.exposures.of(DrugClass.DESMOPRESSIN)
-    begun = [e.since for e in doses if e.since is not None and now - e.since <= window]
-    return bool(salines and begun)
-
-
-def never_stop_lines(case: Case) -> list[Line]:
-    """Returns that desmopressin, if the patient takes it, is never stopped abruptly (F1).
-
-    What is given against a bleeding, or for nocturia, replaces no hormone: its next dose is held.
-    """
-    taken = case.exposures.of(DrugClass.DESMOPRESSIN)
-    if not taken:
-        return []
-    brakes = rises_fast(case) or clamp_runs(case)
-    if not brakes and _given_for_a_while(case, taken):
-        return [line("hold-desmopressin", keep=True)]
-    return [line("never-stop-desmopressin", keep=True)]
-
-
-def _given_for_a_while(case: Case, taken: tuple[Exposure, ...]) -> bool:
-    """Returns whether desmopressin is known to be given for what is no lack of the hormone.
-
-    Nobody knows what it is for? Then it may replace the hormone.
-    """
-    sets, orders = case.sets, [order for exposure in taken for order in exposure.orders]
-    wanted = (*sets.insipidus.members, *sets.pituitary_disease.members)
-    lacking = ever_recorded(case, *wanted, *sets.pituitary_surgery.members)
-    if lacking or any(not order.reasons.isdisjoint(sets.insipidus.members) for order in orders):
-        return False
-    known = bool(case.problems.active(sets.desmopressin_held))
-    reasons = sets.desmopressin_held.members
-    return known or all(o.hemostatic or not o.reasons.isdisjoint(reasons) for o in orders)
-
-
 def acute_congestion(case: Case) -> str:
     """Returns recorded acute heart failure or pulmonary edema, as a fact of a card; else ""."""
     window = case.limits.overload_recent_days
@@ -1188,12 +1150,16 @@ def stronger_cause(case: Case) -> bool:
 def recorded_cause(case: Case) -> str:
     """Returns what is on record and explains the sodium by itself, as a fact of a headline.
 
-    It is polydipsia with a nearly dilute urine (F27), or what loses blood, fluid or salt (F6).
+    It is polydipsia with a nearly dilute urine (F27), what loses blood, fluid or salt (F6), or
+    recorded SIADH.
     """
     if case.volume.drinks:
         return case.volume.drinks
     losses = [told for told in case.restriction.fluid if told.key == LOSSES]
-    return str(losses[0].facts["evidence"]) if losses else ""
+    if losses:
+        return str(losses[0].facts["evidence"])
+    siadh = case.volume.status is Volume.EUV and Problem.SIADH in case.volume.evidence
+    return joined("evidence", [Problem.SIADH]) if siadh else ""
 
 
 def _drinks_much(case: Case) -> bool:

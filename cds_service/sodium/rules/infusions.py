@@ -11,6 +11,7 @@ from cds_service.engine.wording import joined
 from cds_service.knowledge.names import Analyte, DrugClass, Problem, SalineName
 from cds_service.sodium.blind_spots import MEDICINES_UNREAD
 from cds_service.sodium.case import Case
+from cds_service.sodium.desmopressin import wears_off
 from cds_service.sodium.exposure import is_diluent
 from cds_service.sodium.restriction import likely_insufficient, little_urine_sodium
 from cds_service.sodium.results import Band, Reading
@@ -193,7 +194,8 @@ def _instead(case: Case) -> list[Line]:
     against = [reason for reason in restriction.reasons if reason.key != OWN_FLAG]
     if against or restriction.verdict not in ("offer", "text", "ordered"):
         return []
-    after = [after_failure(case)] if likely_insufficient(case) is not None else []
+    fails = likely_insufficient(case) is not None and not wears_off(case)
+    after = [after_failure(case)] if fails else []
     if restriction.verdict == "ordered":
         return after
     return [line("instead", ml=case.limits.fluid_ml_day, keep=True), *after]

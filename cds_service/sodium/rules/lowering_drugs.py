@@ -27,6 +27,7 @@ from cds_service.sodium.rules.braking import (
     braking,
     is_rising,
 )
+from cds_service.sodium.rules.desmopressin import told_lines
 from cds_service.sodium.rules.follow_up import has_symptom, rate_due, repeat_sodium
 from cds_service.sodium.rules.gates import (
     actionable,
@@ -42,7 +43,6 @@ from cds_service.sodium.rules.gates import (
     in_use,
     inpatient,
     latest_sodium,
-    never_stop_lines,
     recently_unusable,
     recorded,
     require_low,
@@ -510,7 +510,7 @@ def _why(case: Case, order: Order, drug: DrugMatch) -> list[Line]:
         lines.append(line("fell-with-such", na=harm.lowest.shown, keep=True))
     if others:
         lines.append(line("other-lowering", drugs=", ".join(others)))
-        lines += never_stop_lines(case)
+        lines += told_lines(case)
     if order.partners:
         lines.append(line("contains", drug=drug.name, partners=", ".join(order.partners)))
     lines.extend(result_doubts(case))
@@ -846,7 +846,7 @@ def combination(case: Case, order: Order, drugs: tuple[DrugMatch, ...]) -> Findi
         do=[on_the_ward(case, "sodium-then-again"), "watch-for"],
         why=[
             "weeks-after-second",
-            *never_stop_lines(case),
+            *told_lines(case),
             *beers_lines(case, drug),
             *allergies_unread(case, drug),
         ],

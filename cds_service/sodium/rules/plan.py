@@ -29,9 +29,11 @@ from cds_service.sodium.depletion import (
     fast_heart,
     red_flag_window,
 )
+from cds_service.sodium.desmopressin import clamp_runs, taken_for, wears_off
 from cds_service.sodium.exposure import Exposure, is_diluent, is_hypertonic
 from cds_service.sodium.restriction import CONCENTRATED, little_urine_sodium, salt_losers
 from cds_service.sodium.results import Band, Reading
+from cds_service.sodium.rules.desmopressin import pause_lines
 from cds_service.sodium.rules.follow_up import cramp_labs, diabetic_crisis, has_mild_symptom
 from cds_service.sodium.rules.gates import (
     EUROPEAN,
@@ -40,7 +42,6 @@ from cds_service.sodium.rules.gates import (
     adrenal_crisis,
     circulation_fails,
     cirrhosis,
-    clamp_runs,
     concentrated_urine,
     decongesting,
     doubt_lines,
@@ -83,6 +84,7 @@ RESTRICTING = ("offer", "ordered")
 FLUID_ORDERS = ("NutritionOrder", "ServiceRequest")
 NEAR_NORMAL = "withheld-near-normal"
 CONDITIONAL = "withheld-volume-unknown"
+WEARS_OFF = "withheld-desmopressin"
 UNKNOWN_DATA = ("-unread", "-age-unknown")
 ISOTONIC_ORDERED = "withheld-isotonic-fluid"
 LEADING_STATES = frozenset({"withheld-pregnancy", "withheld-postpartum", "withheld-dialysis"})
@@ -378,9 +380,8 @@ def restriction_lines(case: Case) -> list[Line]:
         return list(restriction.adrenal) or _leading_reason(case)
     if case.symptoms.severe:
         return []  # a severe symptom comes first, also with another cause
-    severe = case.sodium.band is Band.SEVERE
     return [
-        *lines_of({"restriction-severe": severe}, keep=True),
+        *_before_the_offer(case),
         line(_offer(case), ml=case.limits.fluid_ml_day, keep=True),
         *_likely_to_fail(case),
         *drinking_lines(case),
@@ -389,9 +390,21 @@ def restriction_lines(case: Case) -> list[Line]:
     ]
 
 
+def _before_the_offer(case: Case) -> list[Line]:
+    """Returns the condition of a restriction in the severe band, with its next step (N4)."""
+    if case.sodium.band is not Band.SEVERE:
+        return []
+    if not case.restriction.likely_insufficient:
+        return [line("restriction-severe", keep=True)]
+    if salt_harms(case):
+        return [line("restriction-severe-next-no-salt", keep=True)]
+    return [line("restriction-severe-next", keep=True)]
+
+
 def _likely_to_fail(case: Case) -> list[Line]:
     """Returns the next step beside a restriction that is likely to fail by the urine (N4)."""
-    return [after_failure(case)] if case.restriction.likely_insufficient else []
+    told = case.sodium.band is Band.SEVERE
+    return [after_failure(case)] if case.restriction.likely_insufficient and not told else []
 
 
 def after_failure(case: Case) -> Line:
@@ -474,9 +487,8 @@ def _leading_reason(case: Case) -> list[Line]:
     """Returns the reason that weighs most; conditional words lead only beside unread data."""
     restriction = case.restriction
     near_normal = [r for r in restriction.reasons if r.key == NEAR_NORMAL]
-    weighty = [
-        r for r in restriction.reasons if r.key != CONDITIONAL and not r.key.endswith(UNKNOWN_DATA)
-    ]
+    reasons = [r for r in restriction.reasons if r.key != WEARS_OFF]  # it is said before the plan
+    weighty = [r for r in reasons if r.key != CONDITIONAL and not r.key.endswith(UNKNOWN_DATA)]
     # Fluid that is ordered is no sign of the patient, and gives way to a state that forbids it.
     signs = [flag for flag in restriction.red_flags if flag.key != ISOTONIC_ORDERED]
     state = [r for r in restriction.reasons if r.key in LEADING_STATES]
@@ -487,7 +499,7 @@ def _leading_reason(case: Case) -> list[Line]:
         or restriction.red_flags
         or near_normal
         or weighty
-        or restriction.reasons
+        or reasons
     )
     return list(candidates[:1])
 
@@ -525,9 +537,14 @@ def volume_lines(case: Case) -> list[Line]:
     key = "volume-recorded" if recorded_so else f"volume-{volume.status}"
     return [
         line(key, evidence=evidence, keep=True),
-        *([_siadh_pattern(case)] if volume.by_labs and not case.replaces_hormone else []),
+        *([_siadh_pattern(case)] if volume.by_labs and not _drug_keeps_water(case) else []),
         *_after_pituitary_surgery(case),
     ]
+
+
+def _drug_keeps_water(case: Case) -> bool:
+    """Returns whether the concentrated urine is made by desmopressin."""
+    return case.replaces_hormone or wears_off(case)
 
 
 def _after_pituitary_surgery(case: Case) -> list[Line]:
@@ -650,7 +667,7 @@ def _kidney_fails_in_cirrhosis(case: Case) -> bool:
 
 def _after_restriction(case: Case) -> list[Line]:
     """Returns the next step for SIADH, if fluid is restricted and sodium does not rise fast."""
-    if case.sodium.band is Band.MILD or rises_fast(case):
+    if case.sodium.band is Band.MILD or rises_fast(case) or wears_off(case):
         return []
     if case.restriction.verdict not in RESTRICTING or case.restriction.likely_insufficient:
         return []
@@ -807,7 +824,8 @@ def review_lines(case: Case, leave_out: Collection[str] = ()) -> list[Line]:
     left_out = {*leave_out, *(exposure.drug.name for exposure in held_thiazides(case))}
     for drug in (exposure.drug for exposure in reviewed):
         said_with_the_rise = case.rate.rule and drug.cls in case.sets.kept_in_a_rise
-        told = insipidus_lines(case) and drug.cls == DrugClass.DESMOPRESSIN
+        dosed = insipidus_lines(case) or pause_lines(case)
+        told = dosed and drug.cls == DrugClass.DESMOPRESSIN
         if drug.name not in left_out and not (told or said_with_the_rise):
             groups.setdefault(_review_key(case, drug), []).append(drug.name)
     return [line(key, drugs=", ".join(drugs)) for key, drugs in groups.items()]
@@ -823,7 +841,8 @@ def _review_key(case: Case, drug: DrugMatch) -> str:
     if rises_fast(case):
         return "keep-antidiuretic" if drug.cls in case.sets.kept_in_a_rise else "stop-rising"
     if drug.cls in case.sets.never_abruptly:
-        return "review-gently"
+        held = drug.cls == DrugClass.DESMOPRESSIN and taken_for(case) == "bleeding"
+        return "review-need" if held else "review-gently"
     if drug.cls in case.sets.diuretics:
         return _review_diuretic(case, drug)
     if drug.cls in case.sets.needed_treatments:
@@ -1003,7 +1022,7 @@ def plan_advice(case: Case, *, critical: bool = False) -> list[Line]:
 def _vaptan_may_help(case: Case, against: frozenset[str]) -> bool:
     if case.volume.status is not Volume.HYPER or case.sodium.band is Band.MILD:
         return False
-    if case.dialysis or recorded(case, Problem.ANURIA):
+    if case.dialysis or recorded(case, Problem.ANURIA) or wears_off(case):
         return False
     restriction = case.restriction
     if restriction.red_flags or restriction.adrenal or restriction.fluid:
@@ -1026,7 +1045,7 @@ def _water_may_harm(case: Case, against: frozenset[str]) -> bool:
 def _salt_may_help(case: Case, against: frozenset[str]) -> bool:
     if case.volume.status not in SALT_HELPS or "never-vaptan" in against:
         return False
-    if case.replaces_hormone:
+    if _drug_keeps_water(case):
         return False  # the dose is the cause, and not too little salt
     if recorded(case, Problem.HYPERTENSION):
         return False  # the line says so itself

@@ -7,11 +7,11 @@ from cds_service.engine.rule import card, line, require
 from cds_service.knowledge.names import DrugClass
 from cds_service.sodium.blind_spots import MEDICINES_UNREAD
 from cds_service.sodium.case import Case
+from cds_service.sodium.desmopressin import clamp_runs
 from cds_service.sodium.exposure import taken_within
 from cds_service.sodium.rules.acute_order import acute_state, sodium_now
 from cds_service.sodium.rules.book import order_rule
 from cds_service.sodium.rules.gates import (
-    clamp_runs,
     require_not_stale,
     require_unexplained_by_glucose,
     rises_fast,

@@ -12,6 +12,7 @@ from cds_service.knowledge.names import Analyte, DrugClass, DrugName, Problem, S
 from cds_service.sodium.adrenal import Ground, adrenal_grounds
 from cds_service.sodium.blind_spots import MEDICINES_UNREAD
 from cds_service.sodium.case import Case
+from cds_service.sodium.desmopressin import wears_off
 from cds_service.sodium.glucose import Pseudo
 from cds_service.sodium.restriction import (
     HARMED,
@@ -302,7 +303,8 @@ def _may_fail(case: Case) -> bool:
     euvolemic = case.volume.status in (Volume.EUV, Volume.UNKNOWN)
     rises = case.rate.level is not None or case.rate.episode is not None
     current = actionable(case) and case.sodium.low and not emergency(case)
-    return euvolemic and current and not rises and likely_insufficient(case) is not None
+    holds = euvolemic and current and not rises and not wears_off(case)
+    return holds and likely_insufficient(case) is not None
 
 
 def _may_be_dry(case: Case) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from cds_service.sodium.snapshot import Order
+from cds_service.sodium.snapshot import Order, Setting
 from cds_service.terminology.types import Nutrition, RecordText, Saline
 from tests.sodium.patients import Story, isotonic, order, problem, result
 
@@ -122,6 +122,27 @@ def seized(*problems: Any, sodium: str = "118", **more: Any) -> Story:
         problems=(problem("seizure", days=0.03, encounter=True), *problems),
         **more,
     )
+
+
+def at_night(
+    *problems: Any, reason: str = "nocturia", setting: Setting = "inpatient", **more: Any
+) -> Story:
+    """Desmopressin for nocturia, or for no recorded reason, with a concentrated urine."""
+    urine = (result("urine-osmolality", "512"), result("urine-sodium", "71"))
+    before = (result("sodium", "138", 24 * 60),)
+    known = (problem(reason, days=40),) if reason else ()
+    more = {"results": (*before, *urine), **more}
+    taken = (order("desmopressin", days=16), *more.pop("orders", ()))
+    return Story(setting=setting, problems=(*known, *problems), orders=taken, **more)
+
+
+def secreting(*problems: Any, **more: Any) -> Story:
+    """Recorded SIADH with a urine so concentrated that a restriction is likely to fail."""
+    urine = (result("urine-osmolality", "742"), result("urine-sodium", "128"))
+    before = (result("sodium", "124", 24 * 5), result("sodium", "122", 24 * 3))
+    siadh = problem("siadh", days=20)
+    more = {"setting": "inpatient", "results": (*before, *urine), **more}
+    return Story(problems=(siadh, *problems), **more)
 
 
 def insipid(*problems: Any, osmolality: str = "610", **more: Any) -> Story:
@@ -479,4 +500,14 @@ CHARTS: tuple[Story, ...] = (
         results=(result("glucose", 900, 1),),
         problems=(problem("herniation", days=0.1, encounter=True),),
     ),
+    Story(sodium="131", setting="inpatient", results=(result("glucose", 400, 2),)),
+    *(
+        at_night(*symptoms, sodium=sodium, reason=reason)
+        for symptoms in ((), (SEIZURE,), (problem("confusion", days=0.1, encounter=True),))
+        for sodium in ("117", "122", "127")
+        for reason in ("nocturia", "")
+    ),
+    at_night(setting="outpatient", sodium="122"),
+    secreting(sodium="117"),
+    secreting(problem("heart-failure", days=900), sodium="117"),
 )

@@ -113,16 +113,16 @@ def test_f14_in_a_hyperosmolar_state_sodium_is_due_soon_and_no_card_speaks_of_sa
         volume=volume(Volume.EUV, "siadh"),
     )
     card = fired(case)["PV-MOD"]
-    assert ("monitor-severe" in keys(card)) is is_crisis
+    assert ("monitor-crisis" in keys(card)) is is_crisis
     assert ("salty-food" in keys(card)) is not is_crisis
-    assert card.suggestions[0].within == timedelta(hours=2 if is_crisis else 22)
+    assert card.suggestions[0].within == timedelta(hours=0 if is_crisis else 22)
 
 
 @pytest.mark.parametrize("na", ["124", "131"])
 def test_f14_a_recorded_diabetic_crisis_is_one_at_any_glucose(na: str) -> None:
     crisis = problem("hyperglycemic-crisis", since=NOW)
     card = next(iter(fired(a_case(na, problems=(crisis,))).values()))
-    assert "monitor-severe" in keys(card)
+    assert "monitor-crisis" in keys(card)
     assert "salty-food" not in keys(card)
 
 

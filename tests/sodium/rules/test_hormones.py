@@ -68,10 +68,10 @@ def test_dilute_urine_says_that_desmopressin_is_not_the_cause() -> None:
     assert "withheld-insipidus" in keys(found)
 
 
-def test_without_the_disease_desmopressin_is_reviewed_as_before() -> None:
+def test_without_the_disease_desmopressin_is_paused_by_the_prescriber() -> None:
     story = Story(sodium="124", setting="inpatient", orders=(order("desmopressin", days=900),))
     assert "insipidus-dose" not in keys(moderate(story))
-    assert "review-gently" in keys(moderate(story))
+    assert "pause-desmopressin-unknown" in keys(moderate(story))
 
 
 def test_while_sodium_rises_too_fast_no_dose_is_delayed() -> None:

@@ -189,7 +189,6 @@ def test_a_drug_that_came_after_the_low_sodium_is_not_stopped() -> None:
         ("carbamazepine", "iminostilbene"),
         ("valproate", "valproate"),
         ("olanzapine", "antipsychotic"),
-        ("desmopressin", "desmopressin"),
     ],
 )
 def test_some_drugs_are_never_stopped_by_a_click_nor_abruptly(name: str, cls: str) -> None:
@@ -197,6 +196,13 @@ def test_some_drugs_are_never_stopped_by_a_click_nor_abruptly(name: str, cls: st
         case = a_case(na, exposures=on(exposure(name, cls, "probable")))
         assert stopped(case) == []
         assert f"Review {name} with the prescriber; never stop abruptly." in detail(card(case))
+
+
+def test_desmopressin_is_never_stopped_by_a_click_but_by_its_prescriber() -> None:
+    for na in ("115", "123", "131"):
+        case = a_case(na, exposures=on(exposure("desmopressin", "desmopressin", "probable")))
+        assert stopped(case) == []
+        assert any("(not in diabetes insipidus)" in words for words in detail(card(case)))
 
 
 def test_other_suspects_are_reviewed_by_name_with_their_start() -> None:
