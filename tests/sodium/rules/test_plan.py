@@ -202,7 +202,7 @@ def test_desmopressin_is_never_stopped_by_a_click_but_by_its_prescriber() -> Non
     for na in ("115", "123", "131"):
         case = a_case(na, exposures=on(exposure("desmopressin", "desmopressin", "probable")))
         assert stopped(case) == []
-        assert any("(not in diabetes insipidus)" in words for words in detail(card(case)))
+        assert any("(diabetes insipidus: no)" in words for words in detail(card(case)))
 
 
 def test_other_suspects_are_reviewed_by_name_with_their_start() -> None:
