@@ -105,6 +105,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     acute_fall_start_to: Decimal
     acute_after_hypernatremia_below: Decimal
     acute_setting_hours: timedelta
+    acute_setting_before_days: timedelta
     acute_irrigation_hours: timedelta
     stable_values: Decimal
     stable_days: timedelta
@@ -270,6 +271,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     gcs_impaired_to: Decimal
     gcs_critical_to: Decimal
     encephalopathy_below: Decimal
+    encephalopathy_setting_below: Decimal
     encephalopathy_critical_below: Decimal
     encephalopathy_gcs_hours: timedelta
     sedation_hours: timedelta

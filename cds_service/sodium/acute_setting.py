@@ -42,6 +42,30 @@ def acute_setting_before(case: Case, moment: datetime) -> AcuteSetting | None:
     return next(iter(_before(case, moment)), None)
 
 
+def setting_began(case: Case, moment: datetime) -> datetime | None:
+    """Returns when the first of the settings began in whose time this moment is, or None (F2).
+
+    What lasts for years has no beginning. One without a date belongs to this visit, and began
+    within its time.
+    """
+    begun = [
+        setting.since or moment - setting.window
+        for setting in _before(case, moment)
+        if not setting.lasts
+    ]
+    return min(begun, default=None)
+
+
+def known_low_before(case: Case, moment: datetime) -> bool:
+    """Returns whether sodium was low before the setting of this moment began: it is chronic (F2).
+
+    Only the weeks before it count.
+    """
+    begun = setting_began(case, moment) or moment - case.limits.acute_setting_hours
+    earliest = begun - case.limits.acute_setting_before_days
+    return any(earliest <= s.at < begun and case.is_low(s) for s in case.series.samples)
+
+
 def irrigated_before(case: Case, moment: datetime) -> bool:
     """Whether irrigation fluid may have been taken up within its time before this moment (F13)."""
     return any(setting.name in case.sets.acute_irrigation for setting in _before(case, moment))

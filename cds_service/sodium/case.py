@@ -14,9 +14,14 @@ from cds_service.knowledge.limits import Limits
 from cds_service.knowledge.names import Analyte, ConceptSet, ConceptSets, DrugClass
 from cds_service.knowledge.words import Lab
 from cds_service.lazy import cached_property
-from cds_service.sodium.acute_setting import AcuteSetting, acute_setting, acute_settings
+from cds_service.sodium.acute_setting import (
+    AcuteSetting,
+    acute_setting,
+    acute_settings,
+    setting_began,
+)
 from cds_service.sodium.blamed import blamed_lately
-from cds_service.sodium.consciousness import Encephalopathy, encephalopathy
+from cds_service.sodium.consciousness import Encephalopathy, brain_in_danger, encephalopathy
 from cds_service.sodium.correction_rate import RateView, rate_view
 from cds_service.sodium.drip_arm import DripSample, drip_sample
 from cds_service.sodium.exposure import Exposures, exposures, raising_fluids, running_fluids
@@ -41,7 +46,7 @@ from cds_service.sodium.results import (
     series_of,
 )
 from cds_service.sodium.snapshot import LabResult, Missing, Order, Snapshot
-from cds_service.sodium.sodium import Fall, SodiumView, sodium_view
+from cds_service.sodium.sodium import Fall, SodiumView, fall_since, sodium_view
 from cds_service.sodium.spurious import without_spurious
 from cds_service.sodium.volume import OdsRisk, VolumeStatus, ods_risk, volume_status
 from cds_service.terminology.units import factor, unit_key
@@ -73,6 +78,7 @@ class Case(Struct, frozen=True, kw_only=True, dict=True):
     def sodium(self) -> SodiumView:
         """The series with band, age and trend; an explained fall is not acute (M3)."""
         view = sodium_view(self.snapshot, self.series, self.limits, self.corrected)
+        view = self._since_the_setting(view)
         if view.acute is not None and self._fall_is_explained(view.acute):
             view = replace(view, acute=None)
         if view.regained is not None and self._fall_is_explained(view.regained):
@@ -80,6 +86,25 @@ class Case(Struct, frozen=True, kw_only=True, dict=True):
         if view.falling is not None and view.acute is None and self.rate.jump is not None:
             return replace(view, falling=None)  # nothing rests on an unconfirmed jump (F44)
         return view
+
+    def _since_the_setting(self, view: SodiumView) -> SodiumView:
+        """Returns the view with a fall since before an acute setting, if none of two days is known.
+
+        Near normal it counts beside a symptom that may be brain edema (F51), and not while sodium
+        rises.
+        """
+        latest = view.latest
+        begun = setting_began(self, self.snapshot.now)
+        if latest is None or begun is None or view.acute or view.regained:
+            return view
+        fall = fall_since(view.samples, latest, self.corrected, self.limits, begun)
+        if fall is None or self.rate.rule or self.relowered:
+            return view
+        if fall.risen_again:
+            return replace(view, regained=fall)
+        value = self.corrected.get(latest, latest.value)
+        near_normal = value >= self.limits.near_normal_from
+        return view if near_normal and not brain_in_danger(self) else replace(view, acute=fall)
 
     def _fall_is_explained(self, fall: Fall) -> bool:
         """Whether glucose, an artefact or a planned fall after a fast rise explains it."""

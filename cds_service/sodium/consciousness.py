@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from cds_service.knowledge.names import Analyte, Problem
+from cds_service.sodium.acute_setting import known_low_before
 from cds_service.sodium.snapshot import Order
 
 if TYPE_CHECKING:
@@ -76,7 +78,7 @@ def _acts(case: Case, order: Order) -> bool:
 def encephalopathy(case: Case) -> Encephalopathy | None:
     """Returns the symptoms that may be brain edema at a sodium this low, or None (F1)."""
     limits, value = case.limits, case.effective_sodium
-    if value is None or value >= limits.encephalopathy_below:
+    if value is None or value >= _below(case):
         return None
     symptoms = _symptoms(case)
     scale = impaired_scale(case)
@@ -98,6 +100,33 @@ def encephalopathy(case: Case) -> Encephalopathy | None:
         critical=bool(critical),
         since=max([moment for moment in recorded if moment is not None], default=None),
     )
+
+
+def _below(case: Case) -> Decimal:
+    """Returns below which sodium the symptoms may be brain edema: higher in an acute setting (F2).
+
+    There is no earlier value of most patients who come from a race or a party. A low one before it
+    shows that the brain has adapted, and an acute fall has a card of its own.
+    """
+    limits = case.limits
+    if case.acute_setting is None or case.sodium.acute is not None:
+        return limits.encephalopathy_below
+    if known_low_before(case, case.snapshot.now):
+        return limits.encephalopathy_below
+    return max(limits.encephalopathy_below, limits.encephalopathy_setting_below)
+
+
+def brain_in_danger(case: Case) -> bool:
+    """Returns whether a symptom may be brain edema in an acute setting (F1, F2)."""
+    sets, limits, problems = case.sets, case.limits, case.problems
+    window = limits.severe_symptom_hours
+    if problems.current(sets.brain_symptoms, window) or problems.current(sets.severe, window):
+        return True
+    if problems.has_current(Problem.HEADACHE, window) or impaired_scale(case) is not None:
+        return True
+    scale = coma_scale(case, window)
+    coma = scale is not None and scale.is_symptom and scale.points <= limits.gcs_coma_to
+    return coma or bool(problems.current(sets.brain_edema, limits.icp_days))
 
 
 def impaired_scale(case: Case) -> ComaScale | None:

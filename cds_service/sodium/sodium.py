@@ -38,6 +38,7 @@ class Fall(Struct, frozen=True, kw_only=True):
     unbelieved: bool = False  # so large that a wrong sample is to be excluded at once (F3)
     from_normal: bool = False  # it began normal, with no low value in the weeks before (M10 c)
     risen_again: bool = False  # sodium has regained as much since its lowest as is left of the fall
+    since_setting: bool = False  # its start is older than two days, before an acute setting (F2)
     goes_on: bool = True  # the newest value is lower than the one before: "down", "falling" (F33)
 
 
@@ -238,6 +239,44 @@ def acute_fall(
         from_normal=from_normal,
         risen_again=risen_again,
     )
+
+
+def fall_since(
+    samples: Sequence[Sample],
+    latest: Sample,
+    corrected: Mapping[Sample, Decimal],
+    limits: Limits,
+    begun: datetime,
+) -> Fall | None:
+    """Returns a fall to a low `latest` since the last value before an acute setting began (F2).
+
+    A sodium before surgery is days or weeks old, and the fall is as young as the setting. It is as
+    far as an acute fall, and by one method; a value that itself needs a repeat is no start.
+    """
+    value = corrected.get(latest, latest.value)
+    if not latest.exact or latest.at <= begun or band_of(value, limits) is Band.NORMAL:
+        return None
+    exact = [s for s in samples if s.exact and s.at <= latest.at]
+    doubted = doubtful(exact, limits)
+    trusted = [s for s in exact if s not in doubted and s.method == latest.method]
+    earliest = begun - limits.acute_setting_before_days
+    start = max([s for s in trusted if earliest <= s.at <= begun], key=_time, default=None)
+    if start is None:
+        return None
+    before, highest = corrected.get(start, start.value), limits.acute_fall_start_to
+    if before > highest and value >= limits.acute_after_hypernatremia_below:
+        return None
+    amount = min(min(start.value, highest) - latest.value, min(before, highest) - value)
+    if amount < limits.acute_fall_from:
+        return None
+    unbelieved = latest in doubted or unbelieved_change(exact, limits) is not None
+    fall = Fall(amount=amount, over=latest.at - start.at, start=start, since_setting=True)
+    risen_again = _risen_again(trusted, latest, fall)
+    return replace(fall, unbelieved=unbelieved, risen_again=risen_again)
+
+
+def _time(sample: Sample) -> datetime:
+    return sample.at
 
 
 def _risen_again(samples: Sequence[Sample], latest: Sample, fall: Fall) -> bool:

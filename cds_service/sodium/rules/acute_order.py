@@ -12,6 +12,7 @@ from cds_service.sodium.rules.follow_up import repeat_sodium
 from cds_service.sodium.rules.gates import (
     bolus_risen,
     emergency,
+    fall_line,
     first_symptom,
     names_bolus,
     osmolality_normal,
@@ -27,6 +28,7 @@ class AcuteState(Struct, frozen=True, kw_only=True):
     symptom: str = ""  # as a fact of a card; empty without one
     critical: bool = False  # the card of the chart is critical for the symptoms
     bolus: bool = False  # 3 % saline may be named
+    fall_told: tuple[Line, ...] = ()  # the fall with the next sodium
 
     @property
     def facts(self) -> dict[str, Fact]:
@@ -42,8 +44,12 @@ class AcuteState(Struct, frozen=True, kw_only=True):
 
     @property
     def variant(self) -> str:
-        """The part of a summary's key: the fall is told before the symptoms."""
-        return "acute" if self.fall else "symptom"
+        """The part of a summary's key: the fall is told before the symptoms.
+
+        Of a fall since before an acute setting no hours are known, and the symptoms lead.
+        """
+        by_symptom = self.fall is None or (self.fall.since_setting and self.symptom)
+        return "symptom" if by_symptom else "acute"
 
     def lines(self) -> list[Line]:
         """Returns the symptoms with their treatment, and the fall with the next sodium."""
@@ -51,10 +57,7 @@ class AcuteState(Struct, frozen=True, kw_only=True):
         if self.symptom:
             key = "order-symptom" if self.bolus else "order-symptom-examine"
             told.append(line(key, symptom=self.symptom, keep=True))
-        if self.fall:
-            amount, hours = self.fall.amount, in_hours(self.fall.over)
-            told.append(line("order-acute", keep=True, fall=amount, hours=hours))
-        return told
+        return [*told, *self.fall_told]
 
 
 def acute_state(case: Case) -> AcuteState | None:
@@ -69,6 +72,7 @@ def acute_state(case: Case) -> AcuteState | None:
     doubtful = osmolality_normal(case) or undiluted(case)
     return AcuteState(
         fall=fall,
+        fall_told=(fall_line(case, fall, "order-acute"),) if fall else (),
         symptom=symptom or joined("symptom", mild[:2]),
         critical=bool(mild) or emergency(case) or bool(found and found.critical),
         bolus=names_bolus(case) and not bolus_risen(case) and not doubtful,

@@ -143,7 +143,7 @@ from cds_service.sodium.rules.room import (
     plain_limit,
     room_of,
 )
-from cds_service.sodium.sodium import fall_within
+from cds_service.sodium.sodium import Fall, fall_within
 from cds_service.sodium.volume import Volume
 from cds_service.terminology.types import RecordText
 
@@ -293,10 +293,12 @@ def acute_fall(case: Case) -> Finding:
     require(acute_fall_leads(case), "unconfirmed-leads")
     critical = in_use(case) < case.limits.acute_critical_below or _has_recent_symptom(case)
     bolus = _bolus(case)
+    variant, how_long = _fall_since(case, fall)
     return card(
         "critical" if critical else "warning",
+        variant,
         fall=fall.amount,
-        hours=in_hours(fall.over),
+        more_facts=how_long,
         na=shown_sodium(case),
         do=[
             *drip_lines(case),
@@ -327,6 +329,14 @@ def acute_fall(case: Case) -> Finding:
         offer=[repeat_sodium(case, priority="stat"), *emergency_workup(case)],
         drugs=suspects(case),
     )
+
+
+def _fall_since(case: Case, fall: Fall) -> tuple[str, dict[str, Fact]]:
+    """Returns the summary of an acute fall with its fact: in hours, or since before a setting."""
+    setting = case.acute_setting
+    if fall.since_setting and setting is not None:
+        return "setting", {"setting": setting.shown}
+    return "main", {"hours": in_hours(fall.over)}
 
 
 @chart_rule("PV-RELOWERED")

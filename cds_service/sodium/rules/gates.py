@@ -808,8 +808,15 @@ def acute_lines(case: Case) -> list[Line]:
     fall = case.sodium.acute
     if fall is None:
         return []
-    too = line("acute-too", fall=fall.amount, hours=in_hours(fall.over), keep=True)
-    return [too, *unbelieved_lines(case)]
+    return [fall_line(case, fall, "acute-too"), *unbelieved_lines(case)]
+
+
+def fall_line(case: Case, fall: Fall, key: str) -> Line:
+    """Returns the line on an acute fall: in hours, or since before an acute setting (F2)."""
+    setting = case.acute_setting
+    if fall.since_setting and setting is not None:
+        return line(f"{key}-setting", fall=fall.amount, setting=setting.shown, keep=True)
+    return line(key, fall=fall.amount, hours=in_hours(fall.over), keep=True)
 
 
 def unbelieved_lines(case: Case) -> list[Line]:

@@ -482,7 +482,7 @@ def _hypotonic_while_acute(case: Case, order: Order, acute: AcuteState) -> Findi
         acute.variant if drug else f"{acute.variant}-water",
         drug=drug,
         na=shown_sodium(case),
-        more_facts=acute.facts or {"symptom": acute.symptom},
+        more_facts=acute.facts if acute.variant == "acute" else {"symptom": acute.symptom},
         do=[line("no-hypotonic", keep=True), *weak_fluid_lines(case)[:1], *acute.lines()],
         why=["free-water", *symptom_lines(case)],
         offer=[*_removal(case, order, acute=True), sodium_now(case)],

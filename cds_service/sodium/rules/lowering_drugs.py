@@ -587,7 +587,8 @@ def desmopressin(case: Case, order: Order, drug: DrugMatch) -> Finding:
     names = ", ".join(partner.name for partner in partners)
     # Nocturia is no purpose in diabetes insipidus.
     forbidden = [line("label-partners", drugs=names)] if names and purpose == "main" else []
-    acute = acute_state(case) if purpose == "bleeding" else None
+    # In diabetes insipidus the drug is no mistake at any sodium.
+    acute = acute_state(case) if purpose != "replacement" else None
     return card(
         {"main": loud, "replacement": "info"}.get(purpose, lower_if_aging(case, "warning")),
         purpose,
@@ -815,7 +816,8 @@ def _desmopressin_buttons(
         ]
     )
     removal = [remove(order, drug.name)] if may_remove(case) and not needed else []
-    return [*removal, sodium_today(), *rechecks(case, order, drug, [line("schedule")])]
+    soon = sodium_today() if acute_state(case) is None else sodium_now(case)
+    return [*removal, soon, *rechecks(case, order, drug, [line("schedule")])]
 
 
 # A strong drug is started beside another one, or without a baseline (OS-COMBO, OS-BASE)

@@ -746,7 +746,7 @@ def _unrecorded_summary(case: Case) -> tuple[str, dict[str, Fact]]:
     Without any of it the number alone is no indication, and the headline says so before "give now".
     """
     fall, setting = case.sodium.acute, case.acute_setting
-    if fall is not None:
+    if fall is not None and not fall.since_setting:
         return "acute", {"fall": number(fall.amount), "hours": in_hours(fall.over)}
     if setting is not None:
         return "setting", {"setting": setting.shown}

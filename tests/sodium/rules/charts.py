@@ -81,6 +81,13 @@ def drawn(
     )
 
 
+def after_surgery(*problems: Any) -> Story:
+    """A sodium of the day after surgery; the last one before it is six days old."""
+    operated = problem("recent-surgery", days=0.9, active=False)
+    before = (result("sodium", 139, 144),)
+    return Story(sodium="128", setting="inpatient", results=before, problems=(operated, *problems))
+
+
 def acute(*orders: Order, **more: Any) -> Story:
     """Sodium fell from 128 to 118 within a day, beside these orders."""
     earlier = (result("sodium", "138", 170), result("sodium", "128", 25), *more.pop("results", ()))
@@ -345,6 +352,8 @@ def drowned(
 
 
 CHARTS: tuple[Story, ...] = (
+    after_surgery(),
+    after_surgery(SEIZURE),
     rising(
         121,
         116,
