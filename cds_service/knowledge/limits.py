@@ -183,6 +183,9 @@ class Limits(Struct, frozen=True, kw_only=True):
     drip_glucose_rise_from: Decimal
     drip_diluted_to: Decimal
     drip_before_hours: timedelta
+    drip_plain_to: Decimal
+    drip_plain_values: Decimal
+    drip_plain_hours: timedelta
     glucose_spike_above: Decimal
     glucose_spike_neighbors_below: Decimal
     glucose_crisis_from: Decimal

@@ -94,8 +94,10 @@ class Case(Struct, frozen=True, kw_only=True, dict=True):
         rises.
         """
         latest = view.latest
+        if latest is None or not view.low or view.fell_lately:
+            return view
         begun = setting_began(self, self.snapshot.now)
-        if latest is None or begun is None or view.acute or view.regained:
+        if begun is None:
             return view
         fall = fall_since(view.samples, latest, self.corrected, self.limits, begun)
         if fall is None or self.rate.rule or self.relowered:

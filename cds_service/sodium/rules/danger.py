@@ -215,6 +215,7 @@ def possible_brain_edema(case: Case) -> Finding:
         do=[
             *palliative_lines(case),
             *_after_glucose(case, _examine(case, bolus=bool(bolus), risen=risen)),
+            *drip_lines(case),
             *lithium_lines(case),
             *weak_fluid_lines(case),
             *dialysis_lines(case),

@@ -13,7 +13,7 @@ from cds_service.engine.wording import ago, in_hours, number
 from cds_service.knowledge.names import Analyte, Unused
 from cds_service.sodium.blind_spots import RISE_UNREAD, unread_lately
 from cds_service.sodium.case import Case
-from cds_service.sodium.drip_arm import DripSample
+from cds_service.sodium.drip_arm import Change, DripSample
 from cds_service.sodium.glucose import GlucoseShift, Pseudo
 from cds_service.sodium.results import Band, band_edges
 from cds_service.sodium.rules.book import chart_rule
@@ -468,24 +468,24 @@ def jump(case: Case) -> Finding:
 
 def _beside_a_drip(case: Case, drip: DripSample) -> Finding:
     """Returns that the sample is drawn again from the other arm before any of it is believed."""
-    shown = latest_sodium(case).shown
-    glucose = line("drip-glucose", from_=drip.glucose.before, to=drip.glucose.now, keep=True)
+    shown, glucose = latest_sodium(case).shown, drip.glucose
     return card(
         "warning",
-        "drip",
+        "drip" if glucose else "drip-plain",
         na=shown,
-        glucose=drip.glucose.now,
+        more_facts={"glucose": glucose.now} if glucose else {},
         do=[*drip_lines(case), "rule-out-contamination"],
         why=[
-            glucose,
-            *(
-                line(f"drip-{key}", from_=one.before, to=one.now, keep=True)
-                for key, one in drip.diluted.items()
-            ),
+            *([_changed(Analyte.GLUCOSE, glucose)] if glucose else []),
+            *(_changed(key, one) for key, one in drip.diluted.items()),
             *(symptom_lines(case) if case.sodium.low else []),
         ],
         offer=[repeat_sodium(case, priority="stat")],
     )
+
+
+def _changed(analyte: Analyte, change: Change) -> Line:
+    return line(f"drip-{analyte}", from_=change.before, to=change.now, keep=True)
 
 
 def _glucose_of_the_jump(case: Case) -> list[Line]:

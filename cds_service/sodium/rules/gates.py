@@ -639,18 +639,23 @@ def too_mild(case: Case) -> bool:
 def acute_fall_leads(case: Case) -> bool:
     """Returns whether an acute fall is told before the doubt about its sample (F41).
 
-    Without a symptom a sample that was drawn beside an infusion is drawn again first.
+    Without a symptom a sample that was drawn beside an infusion is drawn again first, at any value.
     """
     if case.sodium.acute is None:
         return False
     symptoms = case.symptoms
     felt = bool(symptoms.severe or symptoms.recent or symptoms.gcs_impaired)
-    return case.drip is None or felt or case.sodium.band is Band.SEVERE
+    return case.drip is None or felt
 
 
 def drip_lines(case: Case) -> list[Line]:
-    """Returns that the sample is drawn again, if it seems to be of the arm of an infusion (F41)."""
-    return [line("other-arm", keep=True)] if case.drip is not None else []
+    """Returns that the sample is drawn again, if it seems to be of the arm of an infusion (F41).
+
+    Beside symptoms of brain edema it is measured at the bedside, and they are treated meanwhile.
+    """
+    if case.drip is None:
+        return []
+    return [line("other-arm-now" if sodium_card_leads(case) else "other-arm", keep=True)]
 
 
 def sodium_card_leads(case: Case) -> bool:
@@ -803,6 +808,9 @@ def with_time(case: Case, symptom: str) -> str:
     return f"{symptom}@{shown}"
 
 
+SINCE_SETTING = {"acute-too": "acute-too-setting", "order-acute": "order-acute-setting"}
+
+
 def acute_lines(case: Case) -> list[Line]:
     """Returns that the fall is acute, for a card that something else leads."""
     fall = case.sodium.acute
@@ -815,7 +823,7 @@ def fall_line(case: Case, fall: Fall, key: str) -> Line:
     """Returns the line on an acute fall: in hours, or since before an acute setting (F2)."""
     setting = case.acute_setting
     if fall.since_setting and setting is not None:
-        return line(f"{key}-setting", fall=fall.amount, setting=setting.shown, keep=True)
+        return line(SINCE_SETTING[key], fall=fall.amount, setting=setting.shown, keep=True)
     return line(key, fall=fall.amount, hours=in_hours(fall.over), keep=True)
 
 

@@ -44,8 +44,8 @@ def potassium_lines(case: Case, *, high: bool = True) -> list[Line]:
     """Returns a low potassium, which is replaced and counted, or, if wanted, a high one."""
     limits = case.limits
     potassium = case.readings.latest(Analyte.POTASSIUM, limits.adrenal_potassium_hours)
-    if potassium is None:
-        return []
+    if potassium is None or (case.drip is not None and Analyte.POTASSIUM in case.drip.diluted):
+        return []  # nothing rests on a value that an infusion diluted (F41)
     if potassium.below(limits.potassium_told_below):
         return [told(case, "measured-potassium-low", potassium)]
     if high and potassium.above(limits.adrenal_potassium_above):

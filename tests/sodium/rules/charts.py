@@ -81,6 +81,23 @@ def drawn(
     )
 
 
+def diluted(*problems: Any, sodium: str = "111", **parts: Any) -> Story:
+    """A sample without glucose in which so many parts of each value before are left."""
+    usual = {"potassium": 4.1, "creatinine": 1.0, "bun": 15.6, "serum-albumin": 3.5}
+    left = dict.fromkeys(usual, 0.45) | parts.pop("left", {})
+    kept = {name: share for name, share in left.items() if share is not None}
+    hours = parts.pop("hours", 4)
+    before = [result(name, usual[name], hours + 2) for name in kept]
+    after = [result(name, round(usual[name] * share, 2), 2) for name, share in kept.items()]
+    return Story(
+        sodium=sodium,
+        setting="inpatient",
+        results=(result("sodium", 139, hours + 2), *before, *after),
+        problems=problems,
+        **parts,
+    )
+
+
 def after_surgery(*problems: Any) -> Story:
     """A sodium of the day after surgery; the last one before it is six days old."""
     operated = problem("recent-surgery", days=0.9, active=False)
@@ -354,6 +371,8 @@ def drowned(
 CHARTS: tuple[Story, ...] = (
     after_surgery(),
     after_surgery(SEIZURE),
+    diluted(),
+    diluted(problem("vomiting", days=0.1)),
     rising(
         121,
         116,

@@ -50,7 +50,7 @@ def test_restriction_after_a_cytotoxic_drug(scene: Scene) -> None:
     [
         ("cisplatin", 9, "drug-given-salt-loss"),
         ("vincristine", 5, "drug-given"),
-        ("cyclophosphamide", 1, "drug-given"),
+        ("cyclophosphamide", 3, "drug-given"),
         ("vincristine", 20, "drug-given"),
     ],
 )
@@ -59,6 +59,11 @@ def test_a_completed_cytotoxic_drug_is_a_possible_cause(drug: str, days: float, 
     assert key in keys(card)
     assert card.variant == "drug"
     assert card.facts["drug"] == drug
+
+
+def test_f2_within_two_days_of_cyclophosphamide_the_fall_since_before_it_is_acute() -> None:
+    card = fired(treated("cyclophosphamide", 1).case())["PV-ACUTE"]
+    assert (card.variant, card.facts["setting"]) == ("setting", "cyclophosphamide")
 
 
 @pytest.mark.parametrize(
