@@ -47,6 +47,7 @@ from cds_service.sodium.rules.follow_up import (
     same_day,
     soonest,
     steep_fall_lines,
+    volume_leaves,
     watch,
     workup_due,
     workup_suggestions,
@@ -132,6 +133,7 @@ from cds_service.sodium.rules.plan import (
     shock_lines,
     stop_suggestions,
     strong_fluid_lines,
+    volume_first,
     volume_plan,
     weak_fluid_lines,
 )
@@ -168,12 +170,13 @@ def sodium_emergency(case: Case) -> Finding:
         do=[
             *palliative_lines(case),
             *_emergency_lines(case),
+            *volume_first(case),
             *_untold(list(case.restriction.adrenal), adrenal_first(case)),
             *shedding_lines(case),
             *culprit_lines(case),
             *leading_risk(case),
             *strong_fluid_lines(case),
-            *_untold(_harmful_restriction(case), list(case.restriction.adrenal)),
+            *_untold(_harmful_restriction(case), [*case.restriction.adrenal, *volume_first(case)]),
             *([] if eclampsia_lines(case) else obstetric_lines(case)),
             "cause-later",
         ],
@@ -226,6 +229,7 @@ def possible_brain_edema(case: Case) -> Finding:
             *(bolus or _nearly_used(case)),
             *emergency_lines(case),
             *([] if crisis else volume_plan(case)),
+            *volume_first(case),
             *(_overshoot_watch(case) or [watch(case, "sodium-now")]),
             *_culprits_untold(case),
             *obstetric_lines(case),
@@ -241,7 +245,7 @@ def possible_brain_edema(case: Case) -> Finding:
             *_demyelination(case),
             *lines_of({"stop-hypotonic": _stops_hypotonic_too(case)}),
             *setting_lines(case),
-            *(told for told in _harmful_restriction(case) if told not in case.restriction.adrenal),
+            *_untold(_harmful_restriction(case), [*case.restriction.adrenal, *volume_first(case)]),
             *_acute_background(case),
         ],
         offer=[
@@ -293,7 +297,7 @@ def acute_fall(case: Case) -> Finding:
     fall = case.sodium.acute or skip("no-acute-fall")
     require(acute_fall_leads(case), "unconfirmed-leads")
     critical = in_use(case) < case.limits.acute_critical_below or _has_recent_symptom(case)
-    bolus = _bolus(case)
+    bolus, volume = _bolus(case), volume_first(case)
     variant, how_long = _fall_since(case, fall)
     return card(
         "critical" if critical else "warning",
@@ -309,17 +313,19 @@ def acute_fall(case: Case) -> Finding:
             *crisis_lines(case),
             *unbelieved_lines(case),
             *shock_lines(case),
+            *volume,
             *((bolus_risen(case) or [bolus]) if _bolus_fits(case) else []),
             *irrigation_lines(case),
             *dialysis_lines(case),
             *fluid_lines(case),
-            *_stop_steps(case),
-            *held_lines(case),
+            # What is given is on the face, and the next sodium too.
+            *([] if volume else [*_stop_steps(case), *held_lines(case)]),
             watch(case, "monitor-acute"),
+            *([*_stop_steps(case), *held_lines(case)] if volume else []),
             *obstetric_lines(case),
             *shedding_lines(case),
             *_face_risk(case),
-            *_untold(_harmful_restriction(case), adrenal_first(case)),
+            *_untold(_harmful_restriction(case), [*adrenal_first(case), *volume]),
             *review_lines(case, leave_out=[] if never_stop_lines(case) else culprits(case)),
         ],
         why=[
@@ -625,6 +631,7 @@ def severe(case: Case) -> Finding:
             *drip_lines(case),
             *palliative_lines(case),
             line("check-symptoms", keep=True),
+            *volume_first(case),
             *lithium_lines(case),
             *osmole_unmeasured(case),
             *insipidus_lines(case),
@@ -745,6 +752,7 @@ def moderate(case: Case) -> Finding:
         do=[
             *low_glucose_lines(case),
             *adrenal_first(case),
+            *volume_first(case),
             *lithium_lines(case),
             *palliative_lines(case),
             *unexplained_symptom(case),
@@ -823,8 +831,11 @@ def _unsaid(case: Case, why: list[Line]) -> list[Line]:
 
 
 def _but_artefact(case: Case, plan: list[Line]) -> list[Line]:
-    """Returns the plan without what the card says before it: a number too low, adrenal failure."""
-    return _untold(plan, [*osmole_unmeasured(case), *adrenal_first(case)])
+    """Returns the plan without what the card says before it: a number too low, adrenal failure.
+
+    In salt wasting it is the volume, which no restriction is to lessen.
+    """
+    return _untold(plan, [*osmole_unmeasured(case), *adrenal_first(case), *volume_first(case)])
 
 
 def _untold(lines: list[Line], said: list[Line]) -> list[Line]:
@@ -851,6 +862,7 @@ def mild_with_symptoms(case: Case) -> Finding:
     symptom = _leading_symptom(case)
     require(symptom or _fell(case), "no-symptom")
     informs = in_use(case) >= case.limits.mild_workup_below or too_mild(case)
+    informs = informs and not volume_leaves(case)
     crisis = adrenal_crisis(case)
     usual: Indicator = "info" if informs else "warning"
     indicator: Indicator = "critical" if crisis else usual
@@ -866,6 +878,7 @@ def mild_with_symptoms(case: Case) -> Finding:
         do=[
             *low_glucose_lines(case),
             *adrenal_first(case),
+            *volume_first(case),
             *lithium_lines(case),
             *unexplained_symptom(case),
             *lines_of({"same-day": same_day(case)}, keep=True),
@@ -873,7 +886,7 @@ def mild_with_symptoms(case: Case) -> Finding:
             *pause_lines(case),
             *held_lines(case),
             *steep_fall_lines(case),
-            *_untold(plan_lines(case), adrenal_first(case)),
+            *_untold(plan_lines(case), [*adrenal_first(case), *volume_first(case)]),
             *cramp_lines(case),
             monitoring(case),
         ],
@@ -945,7 +958,8 @@ def mild(case: Case) -> Finding:
         require(not _quiet_chronic(case), "stable-chronic", na=shown_sodium(case))
     fall, since, drugs = case.sodium.down, case.sodium.stable_since, suspects(case)
     crisis = adrenal_crisis(case)
-    indicator: Indicator = "critical" if crisis else "info"
+    usual: Indicator = "warning" if volume_leaves(case) else "info"
+    indicator: Indicator = "critical" if crisis else usual
     variant = "adrenal" if crisis else _mild_variant(case)
     if not case.worded:
         return card(indicator, variant, do=(), drugs=drugs)
@@ -963,12 +977,13 @@ def mild(case: Case) -> Finding:
         do=[
             *low_glucose_lines(case),
             *adrenal_first(case),
+            *volume_first(case),
             *lithium_lines(case),
             *unexplained_symptom(case),
             *insipidus_lines(case),
             *pause_lines(case),
             *held_lines(case),
-            *_untold(plan_lines(case), adrenal_first(case)),
+            *_untold(plan_lines(case), [*adrenal_first(case), *volume_first(case)]),
             monitoring(case),
         ],
         why=[

@@ -12,6 +12,7 @@ from cds_service.engine.wording import AGO_IN_HOURS, NOW_WORD, joined, lasted
 from cds_service.knowledge.names import Analyte, Problem, Sign
 from cds_service.sodium.adrenal import on_glucocorticoid
 from cds_service.sodium.case import Case
+from cds_service.sodium.depletion import fast_heart, red_flag_window, weight_loss
 from cds_service.sodium.desmopressin import wears_off
 from cds_service.sodium.pace import pace_per_hour
 from cds_service.sodium.results import URINE, Band, band_of
@@ -22,6 +23,7 @@ from cds_service.sodium.rules.gates import (
     inpatient,
     on_day,
     palliative,
+    pressure_lost,
     recorded,
     rises_by_itself,
     shedding_water,
@@ -222,7 +224,7 @@ def moves(case: Case) -> bool:
     cortisol is given, a thiazide or an antidiuretic was stopped, or water is no longer drunk. In an
     adrenal crisis it rises with the first hydrocortisone, from any value (F5).
     """
-    if steep_fall(case) is not None or adrenal_crisis(case):
+    if steep_fall(case) is not None or adrenal_crisis(case) or volume_leaves(case):
         return True
     if case.sodium.band is Band.MILD:
         # Sodium rises once volume is restored, most from the lower values.
@@ -236,6 +238,18 @@ def moves(case: Case) -> bool:
     return bool(
         falls or unclear or replaced or volume.status is Volume.HYPO or will_shed_water(case)
     )
+
+
+def volume_leaves(case: Case) -> bool:
+    """Returns whether salt wasting or brain injury comes with signs that volume is being lost.
+
+    The kidney sheds salt and water as fast as they are given, and sodium falls with it.
+    """
+    if case.volume.status not in (Volume.CSW, Volume.NEURO) or not inpatient(case):
+        return False
+    window = red_flag_window(case)
+    fast, lost = fast_heart(case, window), weight_loss(case, window)
+    return bool(pressure_lost(case)) or fast is not None or lost is not None
 
 
 def steep_fall(case: Case) -> Fall | None:

@@ -101,6 +101,7 @@ TREAT = {
     Volume.CSW: "salt-wasting-replace",
     Volume.NEURO: "neuro-advice",
 }
+NEVER_WITH_TREATMENT = {"never-csw": "salt-wasting-first", "never-neuro": "neuro-first"}
 TREAT_WHILE_RISING = {**TREAT, Volume.CSW: "neuro-advice", Volume.HYPO: "hypovolemia-rising"}
 ADRENAL_CRISIS = "withheld-adrenal-shock"
 VOMITING_ALONE = (Sign.VOMITING,)  # a symptom first (F7)
@@ -479,8 +480,27 @@ def running_restriction(case: Case) -> list[Line]:
 
 
 def _harm(case: Case) -> list[Line]:
-    """Returns the first reason why restriction harms."""
-    return list(case.restriction.reasons[:1])
+    """Returns the first reason why restriction harms; after brain injury with what is given."""
+    return volume_first(case) or list(case.restriction.reasons[:1])
+
+
+def volume_first(case: Case) -> list[Line]:
+    """Returns, in salt wasting or after brain injury, that no fluid is restricted but given.
+
+    It is one line, so that it is among the first of a card that an acute fall leads. While sodium
+    rises too fast or the kidney sheds water, no salt is told by reflex (F27).
+    """
+    if rises_fast(case) or shedding_water(case) is not None:
+        return []
+    reasons = case.restriction.reasons
+    key = NEVER_WITH_TREATMENT.get(reasons[0].key) if reasons else None
+    if key is not None:
+        return [Line(key, reasons[0].facts, keep=True)]
+    if case.volume.status is not Volume.CONFLICT:
+        return []
+    # Vomiting may be a symptom of the injury, and makes restriction no safer.
+    injured = case.problems.happened(case.sets.brain_injury, case.limits.brain_injury_days)
+    return [line("neuro-first", evidence=joined("evidence", injured), keep=True)] if injured else []
 
 
 def _leading_reason(case: Case) -> list[Line]:
@@ -508,7 +528,7 @@ def _further_reasons(case: Case) -> list[Line]:
     """Returns the reasons that do not lead; conditional words are shown only if they lead."""
     restriction = case.restriction
     leading = {
-        "never": _harm(case),
+        "never": list(restriction.reasons[:1]),
         "ordered": list(restriction.reasons[:1]),
     }.get(restriction.verdict, _leading_reason(case))
     shown = [(reason.key, reason.facts) for reason in (*restriction.adrenal, *leading)]
@@ -634,7 +654,7 @@ def _volume_treatment(case: Case) -> list[Line]:
     if status is Volume.ADRENAL:
         return [_adrenal_treatment(case)]
     if status in treat:
-        return [line(treat[status])]
+        return [] if volume_first(case) else [line(treat[status])]
     if case.volume.evidence == VOMITING_ALONE:
         key = "hypovolemia-rising" if rises else "vomiting-alone"
         return [] if status is Volume.CONFLICT else [line(key)]

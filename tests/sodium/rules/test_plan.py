@@ -216,9 +216,9 @@ def test_other_suspects_are_reviewed_by_name_with_their_start() -> None:
 @pytest.mark.parametrize(
     ("status", "key"),
     [
-        (Volume.CSW, "salt-wasting-replace"),
+        (Volume.CSW, "salt-wasting-first"),
         (Volume.ADRENAL, "adrenal-treat"),
-        (Volume.NEURO, "neuro-advice"),
+        (Volume.NEURO, "neuro-first"),
         (Volume.HYPO, "hypovolemia-replace"),
     ],
 )
