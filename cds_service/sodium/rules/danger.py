@@ -170,6 +170,7 @@ def sodium_emergency(case: Case) -> Finding:
         do=[
             *palliative_lines(case),
             *_emergency_lines(case),
+            *drip_lines(case),
             *volume_first(case),
             *_untold(list(case.restriction.adrenal), adrenal_first(case)),
             *shedding_lines(case),
