@@ -10,6 +10,7 @@ from cds_service.engine.rule import line
 from cds_service.engine.wording import number, saline_of
 from cds_service.knowledge.names import Analyte
 from cds_service.sodium.case import Case
+from cds_service.sodium.results import Band
 from cds_service.sodium.rules.gates import EUROPEAN, likely_acute
 from cds_service.sodium.rules.order_helpers import (
     acute_liver_failure,
@@ -70,8 +71,11 @@ def overdose(case: Case, order: Order) -> tuple[str, dict[str, Fact]] | None:
 
     It passes the limit of the day by formula, or it holds more than three boluses and no recent
     sodium or no limit is there to judge it by. Severe symptoms and raised pressure need no stop.
+    In the mild band OS-HTS-MILD advises against weaker ones in any amount, and leads.
     """
     saline = _ordered_by_itself(order)
+    if saline is not None and _mild_speaks(case, saline):
+        return None
     volume = None if saline is None else _in_a_day(case, saline)
     if saline is None or saline.percent is None or volume is None or _needs_salt(case):
         return None
@@ -85,6 +89,13 @@ def overdose(case: Case, order: Order) -> tuple[str, dict[str, Fact]] | None:
     if spared or not case.sodium.low or rise <= left:
         return None
     return "above", {"rise": number(rise, (left,)), "left": number(left)}
+
+
+def _mild_speaks(case: Case, saline: Saline) -> bool:
+    """Returns whether the card on mild low sodium judges this strength, and may remove it."""
+    weak = saline.percent is not None and saline.percent < case.limits.additive_percent_from
+    mild = case.sodium.low and case.sodium.band is Band.MILD and case.sodium.acute is None
+    return weak and mild and not (case.symptoms.moderate or case.symptoms.gcs_impaired)
 
 
 def _ordered_by_itself(order: Order) -> Saline | None:

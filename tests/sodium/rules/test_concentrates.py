@@ -136,10 +136,15 @@ def test_f9_what_passes_the_day_is_critical_and_no_button_keeps_it(
 ) -> None:
     order, story = by_itself(percent, volume(percent, 12)), ward(sodium, *BESIDE[told])
     findings = judged(order, story)
-    card = findings["OS-HTS-CONC"]
-    assert (card.indicator, card.variant) == ("critical", "above")
     kinds = {button.kind for finding in findings.values() for button in finding.suggestions}
     assert "remove-draft" in kinds
+    if sodium == "132" and Decimal(percent) < 14 and told not in ("vomiting", "headache", "nausea"):
+        # The card on mild low sodium advises against any amount of it, and leads.
+        assert findings["OS-HTS-MILD"].indicator == "warning"
+        assert findings["OS-HTS-CONC"].indicator == "warning"
+        return
+    card = findings["OS-HTS-CONC"]
+    assert (card.indicator, card.variant) == ("critical", "above")
     assert not kinds & {"keep-sodium-1h", "add-sodium-1h", "add-sodium-now"}
     assert not {"dilute", "treat-first"} & {line.key for f in findings.values() for line in f.do}
 
