@@ -83,7 +83,8 @@ def test_a_low_sodium_and_a_new_drug_share_a_card_with_one_date() -> None:
     body = going_home(sodium("128"), taking("sertraline", days=4))
     [card] = answer(body).cards
     assert card["source"]["topic"]["code"] == "dischargeLowSodium"
-    assert "Sertraline started in this stay" in card["detail"]
+    assert "sertraline: the cause?" in card["detail"]
+    assert "Sertraline started in this stay" not in card["detail"]  # one voice
     assert card["detail"].count("Repeat sodium") == 1
     [suggestion] = card["suggestions"]
     assert suggestion["label"] == "Repeat sodium on 23 Nov"

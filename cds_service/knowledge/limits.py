@@ -287,6 +287,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     overload_days: timedelta
     overload_recent_days: timedelta
     brain_injury_days: timedelta
+    pituitary_days: timedelta
+    pituitary_nadir_days: timedelta
     siadh_days: timedelta
     urine_labs_hours: timedelta
     urine_pair_hours: timedelta
@@ -461,6 +463,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     refill_sodium_below: Decimal
     drug_recheck_days: timedelta
     ward_recheck_hours: timedelta
+    labor_repeat_hours: timedelta
     ward_morning_hours: timedelta
     lowering_loop_below: Decimal
     combination_warning_to: Decimal

@@ -122,6 +122,7 @@ class Problem(StrEnum):
     SEPSIS = "sepsis"
     BREAST_FEEDING = "breast-feeding"
     HYPERTENSION = "hypertension"
+    LABOR = "labor"
     MYELOMA = "myeloma"
     NAUSEA = "nausea"
     NEPHROTIC = "nephrotic"

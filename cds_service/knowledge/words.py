@@ -296,6 +296,7 @@ class Concept(Struct, frozen=True, forbid_unknown_fields=True):
     snomed: list[str] = []
     text: list[str] = []  # words in code.text or display, whole words, "*" at the end for a stem
     yields_to: list[str] = []  # a code of both means only these, if the words name only these
+    operation: bool = False  # "status post" says that it was done, and "planned" that it was not
     evidence: str = "verified"
     note: str = ""
 
@@ -674,6 +675,8 @@ class TextWords(Struct, frozen=True, forbid_unknown_fields=True):
     plain: list[str]  # salts, forms and units: no second ingredient beside a name
     problem_before: list[str]  # before a problem: it is not present
     problem_once: list[str]  # of these, what says that it was once (F24)
+    operation_done: list[str]  # of these, what before an operation says that it was done
+    operation_planned: list[str]  # anywhere beside an operation: it is still to come
     not_blamed: list[str]  # beside low sodium: the drug that is named is not its cause (F24)
     classes: dict[str, list[str]]  # drug class -> how a problem calls it (F24)
     problem_between: list[str]  # may stand between a negation and the problem

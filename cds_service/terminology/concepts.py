@@ -57,12 +57,11 @@ class ConceptMatcher:
         self._phrases = Phrases(phrases)
         self._without_code = {k for k, c in concepts.items() if not (c.icd10 or c.snomed or c.icd9)}
         self._yields_to = {key: frozenset(c.yields_to) for key, c in concepts.items()}
-        self._negation = Negation(
-            before=flat(text.problem_before),
-            after=flat(text.problem_after),
-            chain_ends=_SENTENCE,
-            skipped_before=frozenset(text.problem_between),
-        )
+        self._operations = frozenset(key for key, c in concepts.items() if c.operation)
+        self._negation = _negation(text, text.problem_before, text.problem_after)
+        kept = [word for word in text.problem_before if word not in text.operation_done]
+        self._not_done = _negation(text, kept, text.problem_after)
+        self._planned = flat(text.operation_planned)
 
     def match(self, coded: Coded) -> frozenset[str]:
         """Returns the concepts of one CodeableConcept; empty if it is not one of ours."""
@@ -96,9 +95,23 @@ class ConceptMatcher:
         return ConceptMatch(frozenset(named), by_text=bool(named))
 
     def _named(self, text: Words) -> Iterable[str]:
-        """Returns the concepts that a text names and does not negate."""
-        for hit in self._negation.kept(text, self._phrases.find(text)):
-            yield from hit.found
+        """Yields what a text names and does not negate, and an operation if it was done."""
+        hits = self._phrases.find(text)
+        for hit in self._negation.kept(text, hits):
+            yield from (key for key in hit.found if key not in self._operations)
+        operated = any(key in self._operations for hit in hits for key in hit.found)
+        if operated and not self._planned.find(text):
+            for hit in self._not_done.kept(text, hits):
+                yield from self._operations.intersection(hit.found)
+
+
+def _negation(text: TextWords, before: Iterable[str], after: Iterable[str]) -> Negation:
+    return Negation(
+        before=flat(before),
+        after=flat(after),
+        chain_ends=_SENTENCE,
+        skipped_before=frozenset(text.problem_between),
+    )
 
 
 class _Prefixes:

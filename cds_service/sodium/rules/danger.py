@@ -98,6 +98,7 @@ from cds_service.sodium.rules.gates import (
     speaks_anew,
     started_within,
     still_shedding,
+    surgery_lines,
     suspects,
     symptom_lines,
     too_mild,
@@ -112,6 +113,7 @@ from cds_service.sodium.rules.measured import lithium_lines
 from cds_service.sodium.rules.ordered_amount import small_bolus
 from cds_service.sodium.rules.plan import (
     adrenal_first,
+    after_surgery,
     background,
     cramp_background,
     cramp_lines,
@@ -173,6 +175,7 @@ def sodium_emergency(case: Case) -> Finding:
             *drip_lines(case),
             *volume_first(case),
             *_untold(list(case.restriction.adrenal), adrenal_first(case)),
+            *surgery_lines(case),
             *shedding_lines(case),
             *culprit_lines(case),
             *leading_risk(case),
@@ -232,6 +235,7 @@ def possible_brain_edema(case: Case) -> Finding:
             *([] if crisis else volume_plan(case)),
             *volume_first(case),
             *(_overshoot_watch(case) or [watch(case, "sodium-now")]),
+            *surgery_lines(case),
             *_culprits_untold(case),
             *obstetric_lines(case),
             *shedding_lines(case),
@@ -319,10 +323,7 @@ def acute_fall(case: Case) -> Finding:
             *irrigation_lines(case),
             *dialysis_lines(case),
             *fluid_lines(case),
-            # What is given is on the face, and the next sodium too.
-            *([] if volume else [*_stop_steps(case), *held_lines(case)]),
-            watch(case, "monitor-acute"),
-            *([*_stop_steps(case), *held_lines(case)] if volume else []),
+            *_stops_and_next(case, given=bool(volume)),
             *obstetric_lines(case),
             *shedding_lines(case),
             *_face_risk(case),
@@ -388,6 +389,22 @@ def _acute_danger(case: Case) -> Line:
     if not found:
         return line("acute-danger", keep=True)
     return line("acute-danger-symptom", symptom=found, keep=True)
+
+
+def _stops_and_next(case: Case, *, given: bool) -> list[Line]:
+    """Returns what is stopped, the next sodium, and pituitary surgery as the cause.
+
+    The surgery is read before a stop that names no drug, and after one that does (F5). If volume is
+    `given`, the next sodium is read before the stops.
+    """
+    stops, held, surgery = _stop_steps(case), held_lines(case), surgery_lines(case)
+    next_sodium = watch(case, "monitor-acute")
+    if given:
+        return [next_sodium, *stops, *held, *surgery]
+    if culprit_lines(case) or never_stop_lines(case):
+        return [*stops, *held, next_sodium, *surgery]
+    rest = [*held, next_sodium]
+    return [*surgery, *rest, *stops] if surgery else [*stops, *rest]
 
 
 def _stop_steps(case: Case) -> list[Line]:
@@ -638,13 +655,14 @@ def severe(case: Case) -> Finding:
             *insipidus_lines(case),
             *pause_lines(case),
             *pace,
+            *_untold(after_surgery(case), adrenal_first(case)),
             *held_lines(case),
             *shedding_lines(case),
             *volume,
             *leading_risk(case),
             *([] if waits else advice),
             monitoring(case, due if rise else None),
-            *(told for told in _but_artefact(case, plan_lines(case)) if told not in volume),
+            *_untold(_but_artefact(case, plan_lines(case)), [*volume, *after_surgery(case)]),
             *cramp_lines(case),
             *(advice if waits else []),
         ],
@@ -762,9 +780,10 @@ def moderate(case: Case) -> Finding:
             *pause_lines(case),
             *held_lines(case),
             *([] if known else steep_fall_lines(case)),
+            *_untold(after_surgery(case), adrenal_first(case)),
             *shedding_lines(case),
             *leading_risk(case),
-            *_but_artefact(case, plan_lines(case)),
+            *_untold(_but_artefact(case, plan_lines(case)), after_surgery(case)),
             *cramp_lines(case),
             monitoring(case, long_known=known is not None),
             *pace,
@@ -887,7 +906,8 @@ def mild_with_symptoms(case: Case) -> Finding:
             *pause_lines(case),
             *held_lines(case),
             *steep_fall_lines(case),
-            *_untold(plan_lines(case), [*adrenal_first(case), *volume_first(case)]),
+            *_untold(after_surgery(case), adrenal_first(case)),
+            *_untold(plan_lines(case), _said_first(case)),
             *cramp_lines(case),
             monitoring(case),
         ],
@@ -900,6 +920,11 @@ def mild_with_symptoms(case: Case) -> Finding:
         offer=_symptom_drafts(case, informs),
         drugs=suspects(case),
     )
+
+
+def _said_first(case: Case) -> list[Line]:
+    """Returns what a card says before its plan: adrenal failure, lost volume, surgery."""
+    return [*adrenal_first(case), *volume_first(case), *after_surgery(case)]
 
 
 def _fell(case: Case) -> bool:
@@ -984,7 +1009,8 @@ def mild(case: Case) -> Finding:
             *insipidus_lines(case),
             *pause_lines(case),
             *held_lines(case),
-            *_untold(plan_lines(case), [*adrenal_first(case), *volume_first(case)]),
+            *_untold(after_surgery(case), adrenal_first(case)),
+            *_untold(plan_lines(case), _said_first(case)),
             monitoring(case),
         ],
         why=[
@@ -1007,10 +1033,11 @@ def _quiet_near_normal(case: Case) -> bool:
     """Returns whether a sodium near normal is noise (F51).
 
     It is not if sodium fell, if a drug that often lowers it is new, if such a drug is taken and
-    this is the first low value after a normal one, or if two methods disagree.
+    this is the first low value after a normal one, after pituitary surgery, or if two methods
+    disagree.
     """
     limits, samples, latest = case.limits, case.sodium.samples, latest_sodium(case)
-    if not near_normal(case) or case.sodium.other_method is not None:
+    if not near_normal(case) or case.sodium.other_method is not None or surgery_lines(case):
         return False
     window, least = limits.near_normal_fall_hours, limits.near_normal_fall_from
     fell = fall_within(samples, latest, window, least)
@@ -1059,6 +1086,8 @@ def _mild_variant(case: Case) -> str:
     trend = "falling" if case.sodium.down else "stable" if case.sodium.stable_since else ""
     if headline_drugs(case) and not rises_fast(case):
         return f"{trend}-drug" if trend else "drug"
+    if trend == "falling" and surgery_lines(case):
+        return "falling-cause"
     if trend:
         return trend
     return "cause" if recorded_cause(case) and not rises_fast(case) else "main"

@@ -16,7 +16,14 @@ from cds_service.sodium.correction_rate import RatePair
 from cds_service.sodium.exposure import Exposure, stopped_lately
 from cds_service.sodium.results import Band
 from cds_service.sodium.rules.book import discharge_rule
-from cds_service.sodium.rules.follow_up import NOW, RATE_OVER, rate_due, repeat_sodium, watch
+from cds_service.sodium.rules.follow_up import (
+    NOW,
+    RATE_OVER,
+    rate_due,
+    repeat_sodium,
+    watch,
+    watch_by_day,
+)
 from cds_service.sodium.rules.gates import (
     at,
     day_of,
@@ -31,10 +38,16 @@ from cds_service.sodium.rules.gates import (
     result_lines,
     shown_sodium,
     still_shedding,
+    surgery_lines,
     undiluted_lines,
 )
 from cds_service.sodium.rules.not_home_yet import NotHomeYet, adrenal_evidence, not_home_yet
-from cds_service.sodium.rules.plan import combination_lines, risk_lines, salt_tablet_lines
+from cds_service.sodium.rules.plan import (
+    combination_lines,
+    drink_after_surgery,
+    risk_lines,
+    salt_tablet_lines,
+)
 from cds_service.sodium.rules.room import passed_limit
 from cds_service.sodium.rules.written_anew import written_anew
 from cds_service.sodium.stay import Stay
@@ -73,7 +86,7 @@ def over_corrected(case: Case) -> Finding:
         do=[
             *first,
             *_brake(case, variant),
-            watch(case, REPEAT_BY, due),
+            watch_by_day(case, REPEAT_BY, due) if variant == "was" else watch(case, REPEAT_BY, due),
             line("come-back", until=until, keep=True),
             *_goes_on(case),
             *_potassium_open(case),
@@ -81,7 +94,7 @@ def over_corrected(case: Case) -> Finding:
             line("examine"),
         ],
         why=[*_risk(case, variant), *_what_is_uncertain(case)],
-        offer=[repeat_sodium(case, due, "urgent")],
+        offer=[repeat_sodium(case, due, "urgent", day_only=variant == "was")],
     )
 
 
@@ -139,7 +152,7 @@ def low(case: Case) -> Finding:
     if anew and variant in GIVES_WAY_TO_ANEW:
         variant = ANEW
     return card(
-        here.indicator if here is not None else _indicator(case, variant),
+        here.indicator if here is not None else _indicator(case, stay, variant),
         variant,
         na=shown_sodium(case),
         age=age,
@@ -154,18 +167,20 @@ def low(case: Case) -> Finding:
             *(here.first if here is not None else _first_steps(variant)),
             *salt_tablet_lines(case),
             *_think_adrenal(case, variant),
+            *surgery_lines(case),
             *([line(ANEW, drugs=anew, keep=True)] if anew else []),
             *_culprit(case, stay),
             *_not_again(case, stay),
-            watch(case, REPEAT_BY, due),
+            watch_by_day(case, REPEAT_BY, due),
+            *_home_after_surgery(case),
             *_goes_on(case),
             *_potassium_open(case),
             *_meant_to_stop(case),
             line("letter"),
-            line("warn-patient"),
+            *lines_of({"warn-patient": not surgery_lines(case)}),
         ],
         why=[*_evidence(case, stay, variant), *_what_is_uncertain(case)],
-        offer=[repeat_sodium(case, due, "urgent" if due <= NOW else "routine")],
+        offer=[repeat_sodium(case, due, "urgent" if due <= NOW else "routine", day_only=True)],
     )
 
 
@@ -192,6 +207,8 @@ def _variant(case: Case, stay: Stay) -> str:
         return "fall"
     if stay.was_low and case.sodium.low and not stay.steady:
         return "open"
+    if case.sodium.low and surgery_lines(case):
+        return "pituitary"
     treated = bool(stay.treatments) or bool(case.restriction.running)
     lowest = stay.lowest
     was_low = lowest is not None and case.is_low(lowest)
@@ -204,33 +221,46 @@ def _settled(case: Case, stay: Stay, reason: str) -> str:
     skip(reason if known else "settled-as-read", na=shown_sodium(case), age=ago(case.sodium.age))
 
 
-def _indicator(case: Case, variant: str) -> Indicator:
+def _indicator(case: Case, stay: Stay, variant: str) -> Indicator:
     if variant == "severe":
         return "critical"
-    fell_low = variant == "fall" and case.sodium.low
-    return "warning" if variant in ("low", "old", ANEW) or fell_low else "info"
+    new = {e.drug.name for e in stay.new_drugs}
+    by_new = any(e.drug.name in new for e in _suspected(case, stay))
+    fell_low = by_new or (variant == "fall" and case.sodium.low)
+    return "warning" if variant in ("low", "old", "pituitary", ANEW) or fell_low else "info"
 
 
 def _culprit(case: Case, stay: Stay) -> list[Line]:
-    """Returns the drugs that may be the cause and would go on; one of the stay has its own card."""
-    told = {*(e.drug.name for e in stay.new_drugs), *stay.treatments}
-    suspects = case.exposures.suspects if case.sodium.low else ()
-    left_out = {*told, *needed_at_home(case), *written_anew(case, stay)}
-    taken = [e for e in suspects if not drains(case, e.drug) and e.drug.name not in left_out]
+    """Returns the drugs that may be the cause and would go on, in the order of the chart."""
+    taken = _suspected(case, stay)
     return [*_by_ending(case, "culprit", taken), *_partners(case, taken)]
+
+
+def _suspected(case: Case, stay: Stay) -> list[Exposure]:
+    """Returns what may be the cause and goes home, also what is new, the likeliest first (F8).
+
+    Beside pituitary surgery a weakly linked drug is none (F5).
+    """
+    suspects = case.exposures.suspects if case.sodium.low else ()
+    left_out = {*stay.treatments, *needed_at_home(case), *written_anew(case, stay)}
+    taken = [e for e in suspects if not drains(case, e.drug) and e.drug.name not in left_out]
+    weak = case.sets.weak_tiers if surgery_lines(case) else ()
+    return [e for e in taken if e.drug.tier not in weak]
 
 
 def _by_ending(
     case: Case, key: str, taken: Iterable[Exposure], needed: str = "-needed"
 ) -> list[Line]:
-    """Returns one line for each way in which these drugs end, or do not end for sodium (M14)."""
-    groups: dict[str, list[str]] = {"": [], needed: [], "-gently": []}
+    """Returns one line for each way in which these drugs end, or do not end for sodium (M14).
+
+    The line with the likeliest drug comes first.
+    """
+    groups: dict[str, list[str]] = {}
     for drug in (exposure.drug for exposure in taken):
-        groups[_ending(case, drug, needed)].append(drug.name)
+        groups.setdefault(_ending(case, drug, needed), []).append(drug.name)
     return [
         line(f"{key}{ending}", drugs=", ".join(dict.fromkeys(named)), keep=True)
         for ending, named in groups.items()
-        if named
     ]
 
 
@@ -268,13 +298,14 @@ def _not_again(case: Case, stay: Stay) -> list[Line]:
 def _due(case: Case, stay: Stay, variant: str) -> timedelta:
     """Returns when sodium is due: before leaving, in a day, in days, or in a week.
 
-    It is a day after a fall that went on to the end, or that a new drug of the stay may have made.
+    It is a day after a fall that went on to the end, or that a new drug of the stay may have made,
+    and after pituitary surgery.
     """
     limits = case.limits
     if variant in NOT_STEADY_YET or case.doubtful:
         return NOW
     moves = variant == "fall" and case.sodium.low and (not stay.steady or bool(stay.new_drugs))
-    if stay.fell and (variant == "low" or moves):
+    if (stay.fell and (variant == "low" or moves)) or surgery_lines(case):
         return max(limits.repeat_daily_hours - case.sodium.age, NOW)
     soon = variant in ("low", "open")
     interval = limits.repeat_low_days if soon else limits.discharge_repeat_days
@@ -285,6 +316,13 @@ def _think_adrenal(case: Case, variant: str) -> list[Line]:
     """Returns that adrenal failure is likely, where the summary does not say so (F5)."""
     evidence = adrenal_evidence(case) if case.sodium.low and variant != "adrenal" else ""
     return [line("think-adrenal", evidence=evidence, keep=True)] if evidence else []
+
+
+def _home_after_surgery(case: Case) -> list[Line]:
+    """Returns how much is drunk, and what brings the patient back, after pituitary surgery (F5)."""
+    if not surgery_lines(case):
+        return []
+    return [line("pituitary-home" if drink_after_surgery(case) else "pituitary-return", keep=True)]
 
 
 def _first_steps(variant: str) -> list[Line]:
@@ -332,6 +370,10 @@ def new_drug(case: Case) -> Finding:
     begun = [e for e in stay.new_drugs if not _checked_since(case, stay, e)]
     if not begun and stay.new_drugs:
         skip("already-checked")
+    named = [e.drug.name for e in _suspected(case, stay)] if told else []
+    if begun and all(e.drug.name in named for e in begun):
+        skip("named-with-low")
+    begun = [e for e in begun if e.drug.name not in named]
     if not begun:
         require(case.medicines_known, MEDICINES_UNREAD)
         require(not stay.undated_drugs, "start-not-known")
@@ -349,7 +391,7 @@ def new_drug(case: Case) -> Finding:
         na=shown_sodium(case),
         do=[
             *lines_of({"decide-gently" if gently else "decide": unsettled}, keep=True),
-            watch(case, REPEAT_BY, due),
+            watch_by_day(case, REPEAT_BY, due),
             line("warn-patient"),
         ],
         why=[
@@ -357,7 +399,7 @@ def new_drug(case: Case) -> Finding:
             *lines_of({"shows-late": late}),
             *_what_is_uncertain(case),
         ],
-        offer=[repeat_sodium(case, due)],
+        offer=[repeat_sodium(case, due, day_only=True)],
     )
 
 
@@ -403,7 +445,7 @@ def _goes_home(case: Case, stay: Stay, culprits: Mapping[str, Exposure]) -> Find
             *([line(ANEW, drugs=", ".join(anew), keep=True)] if anew else []),
             *_by_ending(case, "home", others, needed="-gently"),
             *_partners(case, [culprits[name] for name in names]),
-            watch(case, REPEAT_BY, due),
+            watch_by_day(case, REPEAT_BY, due),
             line("warn-patient"),
         ],
         why=[
@@ -411,7 +453,7 @@ def _goes_home(case: Case, stay: Stay, culprits: Mapping[str, Exposure]) -> Find
             *lines_of({"single-dose": thiazide}),
             *_what_is_uncertain(case),
         ],
-        offer=[repeat_sodium(case, due)],
+        offer=[repeat_sodium(case, due, day_only=True)],
     )
 
 

@@ -9,7 +9,7 @@ from typing import Literal
 from cds_service.engine.finding import DraftLabs, Line, Suggestion
 from cds_service.engine.rule import line
 from cds_service.engine.wording import AGO_IN_HOURS, NOW_WORD, joined, lasted
-from cds_service.knowledge.names import Analyte, Problem, Sign
+from cds_service.knowledge.names import Analyte, DrugClass, Problem, Sign
 from cds_service.sodium.adrenal import on_glucocorticoid
 from cds_service.sodium.case import Case
 from cds_service.sodium.depletion import fast_heart, red_flag_window, weight_loss
@@ -27,6 +27,7 @@ from cds_service.sodium.rules.gates import (
     recorded,
     rises_by_itself,
     shedding_water,
+    surgery_lines,
     will_shed_water,
 )
 from cds_service.sodium.rules.room import room_of
@@ -46,8 +47,17 @@ MONITORING_OUTSIDE = {
 # ---- the next sodium ----
 
 
-def repeat_sodium(case: Case, after: timedelta = NOW, priority: Priority = "routine") -> Suggestion:
-    """Returns the draft of the next sodium: at once ("stat"), today, or at a time (F31, F32)."""
+def repeat_sodium(
+    case: Case,
+    after: timedelta = NOW,
+    priority: Priority = "routine",
+    *,
+    day_only: bool = False,
+) -> Suggestion:
+    """Returns the draft of the next sodium: at once ("stat"), today, or at a time (F31, F32).
+
+    The label of a patient who goes home names the day alone.
+    """
     if priority == "stat":
         draw = DraftLabs(SODIUM, "stat")
         chosen = not palliative(case)
@@ -55,7 +65,8 @@ def repeat_sodium(case: Case, after: timedelta = NOW, priority: Priority = "rout
     if after <= NOW:
         return Suggestion("repeat-sodium-now", (DraftLabs(SODIUM, priority),), within=NOW)
     draw = DraftLabs(SODIUM, priority, after)
-    return Suggestion("repeat-sodium", (draw,), {"when": _when(case, after)}, within=after)
+    when = _day(case, after) if day_only else _when(case, after)
+    return Suggestion("repeat-sodium", (draw,), {"when": when}, within=after)
 
 
 def soonest(case: Case, due: timedelta) -> timedelta:
@@ -77,6 +88,12 @@ def pace_due(case: Case) -> timedelta | None:
         return None
     interval = max(min(limits.repeat_over_hours, left / 2), limits.repeat_least_hours)
     return max(interval - case.sodium.age, NOW)
+
+
+def watch_by_day(case: Case, key: str, after: timedelta) -> Line:
+    """Returns the line with the day of the next sodium: at home no one draws it by the hour."""
+    after = max(after, NOW)
+    return line(key, within=after, next_=_day(case, after) if after else NOW_WORD)
 
 
 def watch(case: Case, key: str, after: timedelta = NOW) -> Line:
@@ -139,7 +156,12 @@ def _will_be_let_go(case: Case) -> bool:
 
 
 def _mild_outside(case: Case) -> str:
-    """Returns how a mild value of the clinic is followed; a treated one has no limit of hours."""
+    """Returns how a mild value of the clinic is followed; a treated one has no limit of hours.
+
+    After pituitary surgery it is followed as in hospital: the lowest value comes at home (F5).
+    """
+    if surgery_lines(case):
+        return "monitor-inpatient"
     if not has_symptom(case):
         return "monitor-silent"
     room = room_of(case)
@@ -192,7 +214,7 @@ def _due(case: Case, *, long_known: bool = False) -> tuple[timedelta, Priority]:
 def _routine_interval(case: Case, *, long_known: bool) -> timedelta:
     """Returns the interval of a mild or long known sodium that does not move."""
     limits, value = case.limits, case.effective_sodium
-    if inpatient(case):
+    if inpatient(case) or surgery_lines(case):
         return limits.repeat_daily_hours
     if has_symptom(case):
         return limits.repeat_symptom_days
@@ -222,9 +244,12 @@ def moves(case: Case) -> bool:
 
     It falls on also if the first value is a little older than two days. It rises once volume or
     cortisol is given, a thiazide or an antidiuretic was stopped, or water is no longer drunk. In an
-    adrenal crisis it rises with the first hydrocortisone, from any value (F5).
+    adrenal crisis it rises with the first hydrocortisone, from any value (F5). Around labor it may
+    fall within hours (F2).
     """
-    if steep_fall(case) is not None or adrenal_crisis(case) or volume_leaves(case):
+    if steep_fall(case) is not None or adrenal_crisis(case):
+        return True
+    if volume_leaves(case) or _around_labor(case):
         return True
     if case.sodium.band is Band.MILD:
         # Sodium rises once volume is restored, most from the lower values.
@@ -252,6 +277,12 @@ def volume_leaves(case: Case) -> bool:
     return bool(pressure_lost(case)) or fast is not None or lost is not None
 
 
+def _around_labor(case: Case) -> bool:
+    """Returns whether labor or oxytocin of these two days makes a sodium fall within hours (F2)."""
+    setting = case.acute_setting
+    return setting is not None and setting.name in (Problem.LABOR, DrugClass.OXYTOCIN)
+
+
 def steep_fall(case: Case) -> Fall | None:
     """Returns the fall of the last day that is too steep to wait for tomorrow, at any value.
 
@@ -274,6 +305,11 @@ def _when(case: Case, after: timedelta) -> str:
     """Returns a time ahead as a card says it: "today 14:00", "tomorrow 07:45", "on 27 Nov"."""
     moment = case.snapshot.now + after
     return at(case, moment) if after <= AGO_IN_HOURS else on_day(case, moment)
+
+
+def _day(case: Case, after: timedelta) -> str:
+    """Returns the day of a time ahead: "today", "tomorrow", "on 27 Nov"."""
+    return on_day(case, case.snapshot.now + after)
 
 
 def diabetic_crisis(case: Case) -> bool:

@@ -44,6 +44,7 @@ from cds_service.sodium.glucose import (
     Pseudo,
     osmotic_agents,
 )
+from cds_service.sodium.pituitary import pituitary_surgery
 from cds_service.sodium.problems import pressing_rise_began
 from cds_service.sodium.results import Band, Freshness, Rejected, Sample, band_of
 from cds_service.sodium.sodium import Fall
@@ -1146,7 +1147,9 @@ def _suspect_line(case: Case, suspect: Exposure) -> Line:
     if suspect.since is None:
         return line("drug-undated", drug=drug)
     date = at(case, suspect.since, day_only=True)
-    return line(f"drug-{suspect.attribution}", drug=drug, date=date)
+    gives_way = suspect.drug.tier in case.sets.weak_tiers and pituitary_surgery(case)
+    likely = "possible-recent" if gives_way else suspect.attribution
+    return line(f"drug-{likely}", drug=drug, date=date)
 
 
 def started_within(
@@ -1165,16 +1168,35 @@ def stronger_cause(case: Case) -> bool:
 def recorded_cause(case: Case) -> str:
     """Returns what is on record and explains the sodium by itself, as a fact of a headline.
 
-    It is polydipsia with a nearly dilute urine (F27), what loses blood, fluid or salt (F6), or
-    recorded SIADH.
+    It is polydipsia with a nearly dilute urine (F27), what loses blood, fluid or salt (F6), an
+    operation on the pituitary gland (F5), or recorded SIADH.
     """
     if case.volume.drinks:
         return case.volume.drinks
     losses = [told for told in case.restriction.fluid if told.key == LOSSES]
     if losses:
         return str(losses[0].facts["evidence"])
+    if pituitary_surgery(case):
+        return f"evidence:{Sign.PITUITARY_SURGERY}"
     siadh = case.volume.status is Volume.EUV and Problem.SIADH in case.volume.evidence
     return joined("evidence", [Problem.SIADH]) if siadh else ""
+
+
+def surgery_lines(case: Case) -> list[Line]:
+    """Returns that an operation on the pituitary gland is the likely cause, and what is to come.
+
+    Not while sodium rises too fast, and not of a sodium that may be none.
+    """
+    done = pituitary_surgery(case)
+    doubted = osmolality_normal(case) or undiluted(case) or unconfirmed(case)
+    if done is None or doubted or rises_fast(case):
+        return []
+    if done.at is None:
+        return [line("pituitary-undated", keep=True)]
+    date = at(case, done.at, day_only=True)
+    if done.to_come:
+        return [line("pituitary-to-come", date=date, keep=True)]
+    return [line("pituitary-late", date=date, keep=True)]
 
 
 def _drinks_much(case: Case) -> bool:
@@ -1191,13 +1213,14 @@ def _drinks_much(case: Case) -> bool:
 def headline_drugs(case: Case) -> list[str]:
     """Returns the suspects that a headline may name.
 
-    A weakly linked drug gives way to losses on record, and every drug to a sodium that may be none.
+    A weakly linked drug gives way to a stronger cause, and every drug to a sodium that may be none.
     A diuretic that drains an overload is its treatment; a thiazide begun beside it is named (F48).
     """
     suspected = case.exposures.suspects
     named = [e for e in suspected if not drains(case, e.drug)]
     weak = all(e.drug.tier in case.sets.weak_tiers for e in named)
-    if undiluted(case) or _drinks_much(case) or (named and weak and stronger_cause(case)):
+    stronger = stronger_cause(case) or pituitary_surgery(case) is not None
+    if undiluted(case) or _drinks_much(case) or (named and weak and stronger):
         return []
     if len(named) == len(suspected):
         return suspects(case)

@@ -40,12 +40,14 @@ from cds_service.sodium.rules.lowering_drugs import desmopressin_of, desmopressi
 from cds_service.sodium.rules.order_helpers import (
     beside,
     drug_of,
+    labor_lines,
     may_remove,
     other_drafts,
     recorded_or_reason,
     remove,
     saline_beside,
     saline_name,
+    sodium_in_labor,
     sodium_next_day,
     sodium_today,
 )
@@ -355,12 +357,14 @@ def water_keeper_beside_fluid(case: Case, order: Order, drug: DrugMatch) -> Find
     rising = case.rate.level is not None or case.rate.rise_now >= case.limits.clamp_rise_from
     require(not rising and case.rate.episode is None, "re-lowering")
     require(not _glucose_needs_it(case), "glucose")
+    labors = drug.cls == DrugClass.OXYTOCIN
+    begins = [line("keeper-may-begin", drug=drug.name, keep=True)]
     return card(
         "warning",
         drug=drug.name,
-        do=[*running, line("keeper-may-begin", drug=drug.name, keep=True)],
+        do=[*running, *(labor_lines(case) if labors else begins)],
         why=["free-water"],
-        offer=[sodium_today(), sodium_next_day(case)],
+        offer=[sodium_today(), sodium_in_labor(case) if labors else sodium_next_day(case)],
     )
 
 
@@ -393,7 +397,8 @@ def _is_clamp(case: Case, order: Order) -> bool:
 def _beside_water_keeper(case: Case, order: Order, keeper: DrugMatch) -> Finding:
     """Returns that the fluid, and not the drug beside it, is what to change (F25)."""
     drug = saline_name(order)
-    keeps = is_diluent(case, order)
+    keeps, labors = is_diluent(case, order), keeper.cls == DrugClass.OXYTOCIN
+    later = sodium_in_labor(case) if labors else sodium_next_day(case)
     return card(
         "warning",
         "kept" if drug else "kept-water",
@@ -401,12 +406,19 @@ def _beside_water_keeper(case: Case, order: Order, keeper: DrugMatch) -> Finding
         partner=keeper.name,
         do=[
             line(_diluent_step(order) if keeps else "isotonic-and-little", keep=True),
-            line("keeper-needed" if _low_now(case) else "keeper-goes-on", drug=keeper.name),
-            *([] if keeper.cls == DrugClass.OXYTOCIN else [line("insipidus-differs")]),
+            *(labor_lines(case) if labors else _keeper_lines(case, keeper)),
         ],
         why=["free-water"],
-        offer=[*_removal_while_kept(case, order), sodium_today(), sodium_next_day(case)],
+        offer=[*_removal_while_kept(case, order), sodium_today(), later],
     )
+
+
+def _keeper_lines(case: Case, keeper: DrugMatch) -> list[Line]:
+    """Returns whether the drug goes on; desmopressin and fluid may belong together."""
+    return [
+        line("keeper-needed" if _low_now(case) else "keeper-goes-on", drug=keeper.name),
+        line("insipidus-differs"),
+    ]
 
 
 def _removal_while_kept(case: Case, order: Order) -> list[Suggestion]:

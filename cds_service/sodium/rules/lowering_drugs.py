@@ -59,6 +59,7 @@ from cds_service.sodium.rules.order_helpers import (
     drug_of,
     is_older,
     is_systemic,
+    labor_lines,
     latest_within,
     may_remove,
     on_the_ward,
@@ -427,6 +428,8 @@ def _advice(case: Case, order: Order, group: str, drug: DrugMatch) -> list[Line]
         return [*_needed_now(case, drug), line("watch-for")]
     if _decongests(case, drug):
         return [line("decongestion", keep=True, drug=drug.name)]
+    if drug.cls == DrugClass.OXYTOCIN:
+        return [line("oxytocin-fluid", keep=True), *labor_lines(case)]
     if group == "C" and drug.name in case.sets.hydrated_drugs and order.route == "iv":
         return [line("isotonic-hydration", drug=drug.name, keep=True)]
     if group == "C":
@@ -533,7 +536,8 @@ def _buttons(
         buttons.append(remove(order, drug.name))
     switch = replaces(case, drug) and same_group_lines(case, drug)
     later = [] if switch else rechecks(case, order, drug, advice)
-    if not later or sodium_below(case, case.limits.lowering_warning_below):
+    clearly_low = sodium_below(case, case.limits.lowering_warning_below)
+    if not later or clearly_low or drug.cls == DrugClass.OXYTOCIN:
         buttons.append(sodium_today())
     return [*buttons, *later]
 

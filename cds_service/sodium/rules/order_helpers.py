@@ -311,9 +311,11 @@ def recheck(case: Case, order: Order | None = None, drug: DrugMatch | None = Non
     """Returns the button that draws sodium again after a start or change.
 
     In the clinic that is one to two weeks later. In hospital it is hours later if a drug that often
-    lowers sodium is new or is infused, and otherwise the next morning (F45).
+    lowers sodium is new or is infused, and otherwise the next morning (F45); in labor hours later.
     """
     limits = case.limits
+    if drug is not None and drug.cls == DrugClass.OXYTOCIN:
+        return sodium_in_labor(case)
     if not inpatient(case):
         draw = DraftLabs((Analyte.SODIUM,), "routine", limits.drug_recheck_days)
         return Suggestion("recheck-sodium-weeks", (draw,))
@@ -328,6 +330,19 @@ def recheck_in_hours(case: Case) -> Suggestion:
     after = case.limits.ward_recheck_hours
     draw = DraftLabs((Analyte.SODIUM,), "routine", after)
     return Suggestion("recheck-sodium-hours", (draw,), {"hours": in_hours(after)})
+
+
+def sodium_in_labor(case: Case) -> Suggestion:
+    """Returns the button that draws sodium hours later: a labor has no time for tomorrow (F2)."""
+    after = case.limits.labor_repeat_hours
+    draw = DraftLabs((Analyte.SODIUM,), "urgent", after)
+    when = at(case, case.snapshot.now + after)
+    return Suggestion("repeat-sodium", (draw,), {"when": when}, within=after)
+
+
+def labor_lines(case: Case) -> list[Line]:
+    """Returns how often sodium is measured while oxytocin runs, which is not held up by it."""
+    return [line("oxytocin-in-labor", hours=in_hours(case.limits.labor_repeat_hours), keep=True)]
 
 
 # Lines that name the next sodium: today, daily, or within days.

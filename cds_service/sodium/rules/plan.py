@@ -31,6 +31,7 @@ from cds_service.sodium.depletion import (
 )
 from cds_service.sodium.desmopressin import clamp_runs, taken_for, wears_off
 from cds_service.sodium.exposure import Exposure, is_diluent, is_hypertonic
+from cds_service.sodium.pituitary import pituitary_surgery
 from cds_service.sodium.restriction import CONCENTRATED, little_urine_sodium, salt_losers
 from cds_service.sodium.results import Band, Reading
 from cds_service.sodium.rules.desmopressin import pause_lines
@@ -63,6 +64,7 @@ from cds_service.sodium.rules.gates import (
     rising_too_fast,
     shedding_water,
     stronger_cause,
+    surgery_lines,
     unconfirmed,
     undiluted,
     undiluted_lines,
@@ -378,7 +380,7 @@ def restriction_lines(case: Case) -> list[Line]:
         losses = [told for told in restriction.fluid if told.key == LOSSES]
         return [*_harm(case), *losses[:1], *restriction.running[:1], *restriction.adrenal]
     if restriction.verdict != "offer":
-        return list(restriction.adrenal) or _leading_reason(case)
+        return list(restriction.adrenal) or drink_after_surgery(case) or _leading_reason(case)
     if case.symptoms.severe:
         return []  # a severe symptom comes first, also with another cause
     return [
@@ -400,6 +402,25 @@ def _before_the_offer(case: Case) -> list[Line]:
     if salt_harms(case):
         return [line("restriction-severe-next-no-salt", keep=True)]
     return [line("restriction-severe-next", keep=True)]
+
+
+def after_surgery(case: Case) -> list[Line]:
+    """Returns that pituitary surgery is the likely cause, after cortisol if that is not settled."""
+    told = surgery_lines(case)
+    return [*case.restriction.adrenal, *told] if told else []
+
+
+def drink_after_surgery(case: Case) -> list[Line]:
+    """Returns how much is drunk after pituitary surgery, if cortisol is known to be enough (F5).
+
+    Not if anything speaks for lost volume: in about a quarter of them salt is lost.
+    """
+    restriction = case.restriction
+    keys = {reason.key for reason in restriction.reasons}
+    dry = restriction.red_flags or restriction.fluid or not keys <= {NEAR_NORMAL, CONDITIONAL}
+    if restriction.verdict != "text" or dry or restriction.adrenal or high_cortisol(case) is None:
+        return []
+    return [line("pituitary-drink", keep=True)] if surgery_lines(case) else []
 
 
 def _likely_to_fail(case: Case) -> list[Line]:
@@ -846,9 +867,16 @@ def review_lines(case: Case, leave_out: Collection[str] = ()) -> list[Line]:
         said_with_the_rise = case.rate.rule and drug.cls in case.sets.kept_in_a_rise
         dosed = insipidus_lines(case) or pause_lines(case)
         told = dosed and drug.cls == DrugClass.DESMOPRESSIN
+        told = told or _gives_way_to_surgery(case, drug)
         if drug.name not in left_out and not (told or said_with_the_rise):
             groups.setdefault(_review_key(case, drug), []).append(drug.name)
     return [line(key, drugs=", ".join(drugs)) for key, drugs in groups.items()]
+
+
+def _gives_way_to_surgery(case: Case, drug: DrugMatch) -> bool:
+    """Returns whether a weakly linked drug is no question beside pituitary surgery (F5, F8)."""
+    weak = drug.tier in case.sets.weak_tiers and drug.cls not in case.sets.diuretics
+    return weak and pituitary_surgery(case) is not None
 
 
 def _review_key(case: Case, drug: DrugMatch) -> str:

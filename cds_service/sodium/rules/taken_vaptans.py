@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 
 from msgspec import Struct
@@ -16,7 +16,7 @@ from cds_service.sodium.blind_spots import MEDICINES_UNREAD
 from cds_service.sodium.case import Case
 from cds_service.sodium.exposure import Exposure, is_hypertonic
 from cds_service.sodium.rules.book import chart_rule, discharge_rule
-from cds_service.sodium.rules.follow_up import NOW, repeat_sodium, watch
+from cds_service.sodium.rules.follow_up import NOW, Priority, repeat_sodium, watch, watch_by_day
 from cds_service.sodium.rules.gates import circulation_fails
 from cds_service.sodium.rules.order_helpers import (
     first_evidence,
@@ -135,19 +135,24 @@ def _found(case: Case, unread: str) -> tuple[Exposure, list[Danger]]:
     return found[0], known[found[0].drug.name]
 
 
-def _finding(case: Case, unread: str, measured: Callable[[timedelta], Line]) -> Finding:
-    """Returns the card: the first danger is its headline, the advice on all of them its bullets."""
+def _finding(case: Case, unread: str, *, goes: bool = False) -> Finding:
+    """Returns the card: the first danger is its headline, the advice on all of them its bullets.
+
+    Of a patient who goes home the next sodium is told by its day.
+    """
     exposure, dangers = _found(case, unread)
     drug, first = {"drug": exposure.drug.name}, dangers[0]
     advice = [Line(f"on-vaptan-{d.key}", {**drug, **d.facts}, keep=True) for d in dangers]
     due = _due(case, dangers)
+    measured = watch_by_day(case, "repeat-by", due) if goes else watch(case, "monitor-vaptan", due)
+    priority: Priority = "urgent" if due <= DAY else "routine"
     return card(
         first.level,
         first.variant,
         drugs=[*drug.values(), *(d.facts["partner"] for d in dangers if "partner" in d.facts)],
         more_facts={**drug, **first.facts},
-        do=[advice[0], measured(due), *advice[1:]],
-        offer=[repeat_sodium(case, due, "urgent" if due <= DAY else "routine")],
+        do=[advice[0], measured, *advice[1:]],
+        offer=[repeat_sodium(case, due, priority, day_only=goes)],
     )
 
 
@@ -165,10 +170,10 @@ def _due(case: Case, dangers: list[Danger]) -> timedelta:
 @chart_rule("PV-VAPTAN")
 def taken_now(case: Case) -> Finding:
     """The card comes if a vaptan is taken that would be contraindicated or too long if ordered."""
-    return _finding(case, "list-not-read", lambda due: watch(case, "monitor-vaptan", due))
+    return _finding(case, "list-not-read")
 
 
 @discharge_rule("DC-VAPTAN")
 def goes_home(case: Case) -> Finding:
     """The card comes if such a vaptan would go home with the patient."""
-    return _finding(case, MEDICINES_UNREAD, lambda due: watch(case, "repeat-by", due))
+    return _finding(case, MEDICINES_UNREAD, goes=True)

@@ -368,11 +368,32 @@ def drowned(
     )
 
 
+def operated(sodium: float, *before: float, days: float | None = 5, **more: Any) -> Story:
+    """Pituitary surgery in this stay; sodium of today, then of the days before."""
+    earlier = tuple(result("sodium", value, 24 * at + 2) for at, value in enumerate(before, 1))
+    problems = (problem("pituitary-surgery", days=days, encounter=True), *more.pop("problems", ()))
+    results = (*earlier, *more.pop("results", ()))
+    base = Story(
+        sodium=sodium, setting="inpatient", stay_days=6, results=results, problems=problems
+    )
+    return replace(base, **more)
+
+
+CORTISOL_ENOUGH = result("cortisol", 17, 60)
+OPERATED = (
+    operated(133, 137, 140, 141, results=(CORTISOL_ENOUGH,)),
+    operated(133, 137, 140, 141),
+    operated(133, 136, 140, days=None),
+    operated(131, 133, 136, days=12, stay_days=13),
+    operated(124, 129, 134, 140, results=(CORTISOL_ENOUGH,)),
+)
+
 CHARTS: tuple[Story, ...] = (
     after_surgery(),
     after_surgery(SEIZURE),
     diluted(),
     diluted(problem("vomiting", days=0.1)),
+    *OPERATED,
     rising(
         121,
         116,

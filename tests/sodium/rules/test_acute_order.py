@@ -86,7 +86,7 @@ SCENES = (
         order=selected("oxytocin", route="iv"),
         story=Story(sodium="127", setting="inpatient"),
         fires={"OS-LOW": "info check"},
-        shows=("check-not-delay",),
+        shows=("oxytocin-in-labor", "oxytocin-fluid"),
         hides=("order-acute",),
     ),
     Scene(

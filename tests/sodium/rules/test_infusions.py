@@ -445,10 +445,17 @@ SCENES = (
             order=HALF,
             story=replace(LOW, sodium="138", orders=(order(drug, days=0.1, route="iv"),)),
             fires=KEPT,
-            shows=(*KEPT_LINES, *(() if drug == "oxytocin" else INSIPIDUS)),
-            hides=INSIPIDUS if drug == "oxytocin" else (),
+            shows=(*KEPT_LINES, *INSIPIDUS),
         )
-        for drug in ("desmopressin", "vasopressin", "oxytocin")
+        for drug in ("desmopressin", "vasopressin")
+    ),
+    Scene(
+        says="F25: half-normal saline beside oxytocin, sodium 138",
+        order=HALF,
+        story=replace(LOW, sodium="138", orders=(order("oxytocin", days=0.1, route="iv"),)),
+        fires=KEPT,
+        shows=("isotonic-and-little", "oxytocin-in-labor"),
+        hides=(*INSIPIDUS, "keeper-goes-on"),
     ),
     Scene(
         says="F25: desmopressin is drafted in the same session",

@@ -133,7 +133,8 @@ SCENES = (
         order=selected("oxytocin", route="iv"),
         story=ward("138"),
         fires={"OS-KEEPER": "warning main"},
-        shows=(*NAMED, "keeper-may-begin"),
+        shows=(*NAMED, "oxytocin-in-labor"),
+        hides=("keeper-may-begin",),
     ),
     Scene(
         says="F28: vincristine without a sodium while half-normal saline runs",
