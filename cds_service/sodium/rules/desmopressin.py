@@ -33,7 +33,7 @@ def never_stop_lines(case: Case) -> list[Line]:
 def pause_lines(case: Case) -> list[Line]:
     """Returns that desmopressin is paused, and that nothing else is to raise sodium then (F1).
 
-    The dose is left out by decision of the prescriber, where urine and sodium can be measured.
+    The dose is left out by decision of the prescriber, if urine and sodium can be measured.
     """
     if not _may_be_paused(case):
         return []

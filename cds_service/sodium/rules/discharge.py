@@ -239,7 +239,7 @@ def _culprit(case: Case, stay: Stay) -> list[Line]:
 def _suspected(case: Case, stay: Stay) -> list[Exposure]:
     """Returns what may be the cause and goes home, also what is new, the likeliest first (F8).
 
-    Beside pituitary surgery a weakly linked drug is none (F5).
+    A weakly linked drug is no cause beside pituitary surgery (F5).
     """
     suspects = case.exposures.suspects if case.sodium.low else ()
     left_out = {*stay.treatments, *needed_at_home(case), *written_anew(case, stay)}
