@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from flask import Blueprint, Flask, Response, current_app, jsonify, render_template, request
 from msgspec import Struct, field
 
-from cds_service.backtest.cells import Cell
+from cds_service.backtest.cells import Cell, cells_of
 from cds_service.backtest.outcome import is_seen
 from cds_service.backtest.rows import INDICATORS, Row, Run
 from cds_service.backtest.tell import HIDDEN, Rounding, Tell
@@ -39,6 +39,7 @@ from cds_service.feedback.plots import Bar, Part, bars
 from cds_service.knowledge.load import Knowledge
 
 FILTERS = ("indicator", "setting", "age", "month", "kind")
+FEW = "few"  # about fewer patients than the smallest cell
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 _EXTENSION = "what-if"
 _PAUSE_S = 0.02
@@ -130,6 +131,12 @@ class Explorer:
     def __init__(self, run: Run, knowledge: Knowledge, jobs: Jobs) -> None:
         self.run, self.knowledge = run, knowledge
         self.cube = Cube(run)
+        # What the report of the run hides is told here by no part of it.
+        self._hidden = {
+            (cell.profile, cell.dimension, cell.name, cell.indicator)
+            for cell in cells_of(run)
+            if cell.hidden and not cell.small and cell.knowledge == "new"
+        }
         self._jobs = jobs
         self._pieces = order_of(run.pieces)
         self._lock = threading.Lock()
@@ -212,22 +219,56 @@ class Explorer:
     def figures(self, profile: str, wanted: Mapping[str, str]) -> dict[str, Any]:
         """Returns the cards of a choice of places, by rule."""
         held = self.cube.of_each(profile, wanted)
-        cells = {key: self._cell(profile, key, cards) for key, cards in held.items()}
+        cells = {key: self._cell(profile, key, cards, wanted) for key, cards in held.items()}
         whole = cells["", ""]
         # Of moments it is not known whose they are: the step is that of the cards, or a larger one.
         moments = self.cube.moments(wanted)
         step = max(self._rounding.step_of(held["", ""].values()), moments // _PARTS)
         told = self._rounding.number(moments, self._rounding.step(step)) or None
         rules = [cell for (rule, indicator), cell in cells.items() if rule and not indicator]
+        step = self._rounding.step_of(held["", ""].values())
         return {
             "moments": told if moments else 0,
             "cards": whole.cards,
+            "cardsGiveOrTake": step if whole.cards is not None else None,
             "patients": whole.patients,
+            "patientsGiveOrTake": self._tell.least,
             "ofPatients": self.run.totals.patients,
             "per100Moments": whole.per_100(told),
-            "hidden": sum(cell.hidden for cell in rules),
-            "plot": _plot([*cells.values()], self.run.totals.patients),
+            "why": FEW if whole.small else HIDDEN,
+            "few": sum(cell.hidden and cell.small for cell in rules),
+            "hidden": sum(cell.hidden and not cell.small for cell in rules),
+            "plot": self._plot(cells, held),
         }
+
+    def _plot(
+        self,
+        cells: Mapping[tuple[str, str], Cell],
+        held: Mapping[tuple[str, str], Counter[int]],
+    ) -> str:
+        """Draws the rules that may be told, each as long as its own figure says."""
+        told = [cell for (rule, i), cell in cells.items() if rule and not i and not cell.hidden]
+        rows = []
+        for rule in sorted(told, key=lambda cell: -(cell.cards or 0))[:_MOST_RULES]:
+            whole = rule.cards or 0
+            shares = {i: cells.get((rule.name, i)) for i in INDICATORS}
+            parts = _parts(whole, {i: c.cards or 0 for i, c in shares.items() if c is not None})
+            step = self._rounding.step_of(held[rule.name, ""].values())
+            rows.append(Bar(rule.name, parts, f"{whole:,} ± {step:,}"))
+        return str(bars("Cards by rule", rows)) if rows else ""
+
+    def _is_hidden(
+        self, profile: str, rule: str, indicator: str, wanted: Mapping[str, str]
+    ) -> bool:
+        """Whether the report hides a figure that this one is a part of, or the whole of."""
+        places = [("rule", rule), *((n, wanted.get(n, "")) for n in FILTERS if n != "indicator")]
+        named = [("all", ""), *((dimension, name) for dimension, name in places if name)]
+        level = indicator or wanted.get("indicator", "")
+        return any(
+            (profile, dimension, name, one) in self._hidden
+            for dimension, name in named
+            for one in {"", level}
+        )
 
     @property
     def _tell(self) -> Tell:
@@ -237,11 +278,14 @@ class Explorer:
     def _rounding(self) -> Rounding:
         return Rounding(least=self.run.settings.min_cell, names=self.run.names)
 
-    def _cell(self, profile: str, key: tuple[str, str], cards: Counter[int]) -> Cell:
+    def _cell(
+        self, profile: str, key: tuple[str, str], cards: Counter[int], wanted: Mapping[str, str]
+    ) -> Cell:
         """Returns the cards of a rule and an indicator, rounded; hidden if they are few."""
         rule, indicator = key
         told = self._rounding.sum(cards.values())
-        if not told and cards:
+        few = told is None
+        if cards and self._is_hidden(profile, rule, indicator, wanted):
             told = None
         return Cell(
             profile=profile,
@@ -252,6 +296,7 @@ class Explorer:
             cards=told,
             patients=None if told is None else self._rounding.sum(dict.fromkeys(cards, 1).values()),
             moments=None,
+            small=few,
         )
 
     def change(self, wanted: Mapping[str, str]) -> dict[str, Any]:
@@ -262,8 +307,9 @@ class Explorer:
         change, patients = asked.change, asked.change.patients or 1
         lines = self._lines(asked, wanted)
         whole = lines.pop("")
-        rows = sorted(lines.items(), key=lambda one: (-abs(one[1].more or 0), one[0]))
+        rows = sorted(lines.items(), key=lambda one: (-one[1].size, one[0]))
         spread = change.difference(wanted).give_or_take
+        step = _HUNDRED * whole.more_step / patients
         return {
             "asked": True,
             "number": asked.moved.number,
@@ -277,13 +323,17 @@ class Explorer:
             "failed": asked.failed,
             "beforePer100": _per_100(whole.before, patients),
             "afterPer100": _per_100(whole.after, patients),
+            "beforeGiveOrTake": round(_HUNDRED * whole.step / patients, 2),
+            "afterGiveOrTake": round(_HUNDRED * (whole.step + whole.more_step) / patients, 2),
             "difference": _per_100(whole.more, patients),
-            "giveOrTake": 0.0 if whole.more is None else round(spread, 2),
+            "giveOrTake": 0.0 if isinstance(whole.more, str) else round(step + spread, 2),
+            "unchanged": change.finished and not any(o.moved for o in (whole, *lines.values())),
             "rows": [
                 {
                     "rule": rule,
-                    "before": self._tell.shown(one.before),
-                    "after": HIDDEN if one.more is None else self._tell.shown(one.after),
+                    "before": _with_step(one.before, one.step),
+                    "after": _with_step(one.after, one.step + one.more_step),
+                    "difference": one.shown_difference,
                 }
                 for rule, one in rows
             ],
@@ -291,55 +341,96 @@ class Explorer:
 
     def _lines(self, asked: Asked, wanted: Mapping[str, str]) -> dict[str, _Told]:
         """Returns what may be told of each rule before and after a move; under "" of all."""
-        cards = self.cube.of_each(asked.moved.profile, wanted)
+        profile = asked.moved.profile
+        cards = self.cube.of_each(profile, wanted)
         held = {rule: of for (rule, indicator), of in cards.items() if not indicator}
         before, after = asked.change.counts(wanted)
         moved = asked.change.moved(wanted)
         before[""], after[""] = before.total(), after.total()
         return {
-            rule: self._told(before[rule], after[rule], held.get(rule, {}), moved.get(rule, ()))
+            rule: self._told(
+                before[rule],
+                held.get(rule, {}),
+                [one for one in moved.get(rule, ()) if one[0] != one[1]],
+                why=HIDDEN if self._is_hidden(profile, rule, "", wanted) else "",
+            )
             for rule in {**before, **after}
         }
 
     def _told(
-        self, before: int, after: int, held: Mapping[int, int], moved: Collection[int]
+        self,
+        before: int,
+        held: Mapping[int, int],
+        moved: Collection[tuple[int, int]],
+        why: str,
     ) -> _Told:
-        """Returns what may be told of the cards of a rule, of which each patient had `held`."""
-        rounding = self._rounding
-        told = rounding.number(before, rounding.step_of(held.values()))
-        more = rounding.sum(moved)
-        left = max(0, told + more) if more is not None else None
+        """Returns what may be told of the cards of a rule, of which each patient had `held`.
+
+        Where no patient moved the figure stays as it was, also if it is not told.
+        """
+        rounding, tell = self._rounding, self._tell
+        people = len(held)
+        left = people + sum(not old for old, _ in moved) - sum(not new for _, new in moved)
+        step, changes = rounding.step_of(held.values()), [new - old for old, new in moved]
+        more = None if why else rounding.sum(changes)
+        told = None if why or tell.is_small(people) else rounding.number(before, step)
+        after: int | str = max(0, (told or 0) + (more or 0)) if left else 0
+        if why or more is None or tell.is_small(left):
+            after = why or (FEW if tell.is_small(left) else HIDDEN)
         return _Told(
-            before=None if before and (not told or self._tell.is_small(len(held))) else told,
-            more=more,
-            after=0 if more is not None and not after else left or None,
+            before=why or (FEW if told is None else told),
+            more=why or (FEW if more is None else more),
+            after=after,
+            step=step if people else 0,
+            more_step=rounding.step_of(changes) if moved else 0,
+            moved=bool(moved),
         )
 
 
+Figure = int | str  # FEW or HIDDEN if it is not told
+
+
 class _Told(Struct, frozen=True, kw_only=True):
-    """The cards of a rule before and after a move, rounded; None: they are few."""
+    """The cards of a rule before and after a move, rounded."""
 
-    before: int | None
-    more: int | None  # None: the cards of few patients came or went
-    after: int | None
+    before: Figure
+    more: Figure  # FEW: the cards of few patients came or went
+    after: Figure
+    step: int  # the truth is less than this away from what was rounded
+    more_step: int
+    moved: bool
+
+    @property
+    def size(self) -> int:
+        """How many cards came or went, as far as it is told."""
+        return abs(self.more) if isinstance(self.more, int) else 0
+
+    @property
+    def shown_difference(self) -> str:
+        """Returns what came or went."""
+        if not self.moved:
+            return "none"
+        sign = "+" if isinstance(self.more, int) and self.more > 0 else ""
+        return f"{sign}{_with_step(self.more, self.more_step)}"
 
 
-def _per_100(number: int | None, patients: int) -> float | None:
-    return None if number is None else _HUNDRED * number / patients
+def _with_step(figure: Figure, step: int) -> str:
+    """Returns a figure with how far the truth may be from it."""
+    if isinstance(figure, str):
+        return figure
+    return f"{figure:,} ± {step:,}" if step else f"{figure:,}"
 
 
-def _plot(cells: list[Cell], patients: int) -> str:
-    told = [cell for cell in cells if cell.dimension == "rule" and cell.cards]
-    rules = sorted((cell for cell in told if not cell.indicator), key=lambda c: -(c.cards or 0))
-    rows = []
-    for rule in rules[:_MOST_RULES]:
-        levels = {cell.indicator: cell.cards or 0 for cell in told if cell.name == rule.name}
-        parts = [Part(i, levels[i], i) for i in INDICATORS if i in levels]
-        rest = levels[""] - sum(part.value for part in parts)
-        parts += [Part("not told apart", rest, "none")] if rest > 0 else []
-        rate = rule.per_100(patients) or 0.0
-        rows.append(Bar(rule.name, tuple(parts), f"{rate:.1f}" if rate >= 1 else f"{rate:.2f}"))
-    return str(bars("Cards for each 100 patients, by rule", rows)) if rows else ""
+def _parts(whole: int, levels: Mapping[str, int]) -> tuple[Part, ...]:
+    """Returns a bar by indicator; the parts are rounded apart, and the whole decides its length."""
+    scale = min(1.0, whole / (sum(levels.values()) or 1))
+    parts = [Part(name, number * scale, name) for name, number in levels.items() if number]
+    rest = whole - sum(part.value for part in parts)
+    return (*parts, Part("not told apart", rest, "none")) if rest > 0 else tuple(parts)
+
+
+def _per_100(number: Figure, patients: int) -> float | None:
+    return None if isinstance(number, str) else _HUNDRED * number / patients
 
 
 blueprint = Blueprint("what-if", __name__, template_folder=".")

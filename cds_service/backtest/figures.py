@@ -14,6 +14,7 @@ from cds_service.backtest.outcome import (
     ANY,
     PEOPLE,
     REJECTED,
+    SHAPE,
     Followed,
     Outcomes,
     Preceded,
@@ -21,7 +22,7 @@ from cds_service.backtest.outcome import (
     read_outcomes,
 )
 from cds_service.backtest.reviewed import Reviewed
-from cds_service.backtest.rows import INDICATORS, Run
+from cds_service.backtest.rows import GUESSES, INDICATORS, Run
 from cds_service.backtest.tell import HIDDEN, Tell
 from cds_service.backtest.unknown import Unknown
 
@@ -40,6 +41,15 @@ class Base(Struct, frozen=True, kw_only=True):
     dimension: Dimension = "all"  # which cards are counted against it
     cell: str = ""
     missing: str = ""  # why the run cannot say it
+
+
+class LeftOut(Struct, frozen=True, kw_only=True):
+    """Something that a reader must know before relying on a figure, and how often it came."""
+
+    what: str  # a key of the words of the page
+    detail: str = ""
+    number: int | None  # None: too few
+    few: bool = False  # it is hidden because it is about few patients
 
 
 class Changed(Struct, frozen=True, kw_only=True):
@@ -67,7 +77,7 @@ class Report(Struct, frozen=True, kw_only=True):
     unknown: tuple[Unknown, ...] = ()
     unknown_rare: Mapping[str, int] = field(default_factory=dict)  # codes by kind, too rare to list
     reviewed: Reviewed | None = None
-    rejected: Mapping[str, int | None] = field(default_factory=dict)  # that rules cannot use
+    left_out: tuple[LeftOut, ...] = ()
 
     @property
     def profiles(self) -> tuple[str, ...]:
@@ -163,24 +173,49 @@ def report_of(
     run: Run, unknown: Sequence[Unknown] = (), reviewed: Reviewed | None = None
 ) -> Report:
     """Returns the figures of a run."""
-    counts = run.counts.outcomes
-    head = f"{REJECTED}|"
     least = run.settings.min_cell
-    tell = Tell(least)
-    rejected = {
-        key.removeprefix(head): tell.number(number, counts.get(f"{key}{PEOPLE}"))
-        for key, number in counts.items()
-        if key.startswith(head) and not key.endswith(PEOPLE)
-    }
     return Report(
         run=run,
         cells=tuple(cells_of(run)),
-        outcomes=read_outcomes(counts),
+        outcomes=read_outcomes(run.counts.outcomes),
         unknown=tuple(one for one in unknown if one.times >= least),
         unknown_rare=Counter(one.kind for one in unknown if one.times < least),
         reviewed=reviewed,
-        rejected=rejected,
+        left_out=tuple(_left_out(run)),
     )
+
+
+def _left_out(run: Run) -> Iterator[LeftOut]:
+    """Yields what of the record was not used or only in part: sodium results first."""
+    totals, tell = run.totals, Tell(run.settings.min_cell)
+    lines = (
+        ("broken", totals.broken),
+        ("duplicate", totals.duplicate),
+        ("ownerless", totals.ownerless),
+        ("undated", totals.undated),
+        ("unknown", totals.unknown),
+    )
+    odd = [*_odd_results(run, REJECTED, tell)]
+    if totals.maybe_sodium:
+        number = tell.number(totals.maybe_sodium)
+        odd.append(LeftOut(what=REJECTED, detail="maybe-sodium", number=number))
+    yield from sorted(odd, key=lambda one: (-(one.number or 0), one.detail))
+    yield from _odd_results(run, SHAPE, tell)
+    for why, number in sorted(run.counts.gated.items()):
+        yield LeftOut(what="gated", detail=why, number=tell.number(number))
+    for what, number in lines:
+        if number:
+            yield LeftOut(what=what, number=tell.number(number))
+
+
+def _odd_results(run: Run, what: str, tell: Tell) -> Iterator[LeftOut]:
+    """Yields the sodium results of one kind of keys of the outcomes."""
+    counts = run.counts.outcomes
+    for key, number in sorted(counts.items()):
+        if key.startswith(f"{what}|") and not key.endswith(PEOPLE):
+            told = tell.number(number, counts.get(f"{key}{PEOPLE}"))
+            detail = key.removeprefix(f"{what}|")
+            yield LeftOut(what=what, detail=detail, number=told, few=told is None)
 
 
 def bases_of(run: Run) -> list[Base]:
@@ -191,7 +226,7 @@ def bases_of(run: Run) -> list[Base]:
     days = len(counts.users)
     return [
         Base(name="patients", number=tell.number(totals.patients)),
-        Base(name="patients with a sodium", number=tell.number(totals.with_sodium)),
+        Base(name="patients with a dated sodium", number=tell.number(totals.with_sodium)),
         _of_kind("sodium results", "result", moments, "give --moments results", tell),
         _of_kind("admissions", "admission", moments, "give --moments admissions", tell),
         _of_kind("discharges", "discharge", moments, "give --moments discharges", tell),
@@ -205,6 +240,13 @@ def bases_of(run: Run) -> list[Base]:
             dimension="kind",
             cell="open",
             missing="" if days else f"{opens}, with the column user",
+        ),
+        Base(
+            name="hospital stays",
+            number=tell.number(totals.admissions),
+            dimension="setting",
+            cell="inpatient",
+            missing="" if totals.admissions else "the export has none",
         ),
     ]
 
@@ -226,7 +268,8 @@ COLUMNS = (
     "profile", "knowledge", "table", "name", "indicator", "what", "number", "of", "per 100",
 )  # fmt: skip
 
-Number = int | str | None  # "<10" or "hidden" if it is not told; None if nothing was counted
+# "<10", "<10 patients" or "hidden" if it is not told; None if nothing was counted
+Number = int | str | None
 Line = tuple[str, str, str, str, str, str, Number, Number]
 
 
@@ -253,6 +296,10 @@ def _lines(report: Report) -> Iterator[Line]:
             yield from _outcome_lines(report, rule)
         for event in (*report.events(profile), *_by_rule(report, profile)):
             yield from _event_lines(report, event)
+    for left in report.left_out:
+        number = _or_small(report, left.number, few=left.few)
+        yield ("", "", "left out", left.what, left.detail, "times", number, None)
+    yield from _guess_lines(report)
     for one in report.unknown:
         name = f"{one.kind} {one.code or one.name}"
         yield ("", "", "not understood", name, "", "times", one.times, None)
@@ -260,14 +307,17 @@ def _lines(report: Report) -> Iterator[Line]:
 
 def _cell_lines(report: Report, cell: Cell) -> Iterator[Line]:
     head = (cell.profile, cell.knowledge, cell.dimension, cell.name, cell.indicator)
-    kind = HIDDEN if cell.hidden and not cell.small else report.tell.small
-    cards, patients = (kind if n is None else n for n in (cell.cards, cell.patients))
+    tell = report.tell
+    whys = (tell.few, tell.small) if cell.small else (HIDDEN, HIDDEN)
+    cards, patients = (
+        why if n is None else n for why, n in zip(whys, (cell.cards, cell.patients), strict=True)
+    )
     if _is_like_the_new(report, cell):
         cards = patients = ALIKE
     yield (*head, "cards", cards, _or_small(report, cell.moments))
     yield (*head, "patients", patients, _or_small(report, report.run.totals.patients))
     if cell.held != 0:
-        yield (*head, "cards kept back", _or_small(report, cell.held), None)
+        yield (*head, "cards kept back", _or_small(report, cell.held, few=True), None)
 
 
 def _is_like_the_new(report: Report, cell: Cell) -> bool:
@@ -280,10 +330,28 @@ def _is_like_the_new(report: Report, cell: Cell) -> bool:
     return any(report.tell.is_small(abs((one or 0) - (other or 0))) for one, other in both)
 
 
-def _or_small(report: Report, number: int | None, people: int | None = None) -> int | str:
-    """Returns a number, or how one is written that is too small."""
+def _or_small(
+    report: Report, number: int | None, people: int | None = None, *, few: bool = False
+) -> int | str:
+    """Returns a number, or how one is written that is too small, or about few patients."""
     told = report.tell.number(number, people) if number is not None else None
-    return report.tell.small if told is None else told
+    if told is not None:
+        return told
+    return report.tell.few if few or people is not None else report.tell.small
+
+
+def _guess_lines(report: Report) -> Iterator[Line]:
+    totals = report.run.totals
+    whole = sum(totals.possible.values())
+    for guess in GUESSES:
+        number = totals.guessed.get(guess, 0)
+        told: Number = number if is_guess_told(report, number) else HIDDEN
+        yield ("", "", "guessed", guess, "", "moments", told, _or_small(report, whole))
+
+
+def is_guess_told(report: Report, number: int) -> bool:
+    """Whether it may be told in which share of the moments something was guessed."""
+    return not number or report.tell.is_part_told(number, sum(report.run.totals.possible.values()))
 
 
 def _burden_lines(report: Report, profile: str) -> Iterator[Line]:

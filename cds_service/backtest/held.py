@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,8 @@ from cds_service.backtest.rows import Folder, Run, read_run, read_run_file
 from cds_service.errors import BacktestError, CannotWrite, FolderBusy
 
 _LOCK = "lock"
+_PROCESS = re.compile(r"process (\d{1,9})\b")
+_MOST_NOTED, _MOST_READ = 20, 4_000  # readers, and bytes
 
 
 @contextmanager
@@ -33,11 +36,18 @@ def held(private: Path, doing: str, *, alone: bool) -> Iterator[None]:
                 f"{private.parent}: {_who(file)}. Try again when it has ended, or name another "
                 "folder as --output."
             ) from None
-        since = datetime.now(UTC)
-        file.truncate(0)
-        file.write(f"{doing}, process {os.getpid()}, since {since:%Y-%m-%dT%H:%M:%SZ}".encode())
-        file.flush()
+        _note(file, doing, alone=alone)
         yield
+
+
+def _note(file: BinaryIO, doing: str, *, alone: bool) -> None:
+    """Writes who holds a folder: several readers may, so that the others stay in the file."""
+    since = datetime.now(UTC)
+    told = f"{doing}, process {os.getpid()}, since {since:%Y-%m-%dT%H:%M:%SZ}"
+    others = [] if alone else [one for one in _noted(file) if _lives(one)]
+    file.truncate(0)  # it is open to append, so that this is written at its beginning
+    file.write("\n".join((*others[-_MOST_NOTED:], told)).encode())
+    file.flush()
 
 
 @contextmanager
@@ -86,6 +96,25 @@ def _told(root: Path, why: str) -> str:
 
 
 def _who(file: BinaryIO) -> str:
+    """Returns who holds a folder, as far as these processes live."""
+    told = "; ".join(filter(_lives, _noted(file)))
+    return f"the folder is in use ({told or 'by another command, for example backtest serve'})"
+
+
+def _noted(file: BinaryIO) -> list[str]:
     file.seek(0)
-    told = file.read(200).decode("utf-8", "replace")
-    return f"the folder is in use ({told or 'by a process that has just begun'})"
+    return file.read(_MOST_READ).decode("utf-8", "replace").splitlines()
+
+
+def _lives(noted: str) -> bool:
+    """Whether the process of a line is there, as far as this user may know."""
+    found = _PROCESS.search(noted)
+    if found is None:
+        return False
+    try:
+        os.kill(int(found[1]), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True  # of another user
+    return True

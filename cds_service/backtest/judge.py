@@ -17,7 +17,7 @@ from cds_service.backtest.course import Course
 from cds_service.backtest.moments import CHART, PICKED, SIGNED, Moment, Wanted, moments_of
 from cds_service.backtest.opens import OPEN
 from cds_service.backtest.orders import CourseReader
-from cds_service.backtest.outcome import count_outcomes
+from cds_service.backtest.outcome import count_odd, count_outcomes
 from cds_service.backtest.quick import Look, Quick
 from cds_service.backtest.rested import Rested
 from cds_service.backtest.rows import (
@@ -52,7 +52,7 @@ from cds_service.records.prefetch import Source, query
 from cds_service.records.reader import SODIUM, CallRecords
 from cds_service.records.times import birth_date
 from cds_service.sodium.case import Case
-from cds_service.sodium.rules.book import BOOK
+from cds_service.sodium.rules.book import BOOK, Gate
 from cds_service.trust.client import Client
 
 _MONTH = len("2026-03")
@@ -98,16 +98,13 @@ class Judge:
             return [], PieceCounts(openings_elsewhere=opened)
         counts = PieceCounts(patients=1, openings=opened, duplicate=person.again)
         look = self._look(person)
-        rows: list[Row] = []
-        timeline: Timeline | None = None
-        if look is not None and not look.possible and self._task.wanted.only_results:
-            self._count_left_out(person, look.times, counts)
-        else:
-            timeline = Timeline(person, self._courses, counts, self._medication)
-            rows = list(_Moments(self._task, self._asked, timeline, look, counts).rows(person))
+        timeline = Timeline(person, self._courses, counts, self._medication)
+        rows = list(_Moments(self._task, self._asked, timeline, look, counts).rows(person))
         counts.with_moment = int(bool(counts.moments))
-        if self._task.with_outcomes and timeline is not None and timeline.series[SODIUM].known:
+        silent = look is not None and look.quiet and not rows
+        if self._task.with_outcomes and timeline.series[SODIUM].known and not silent:
             counts.outcomes = self._outcomes(timeline, rows)
+        count_odd(counts.outcomes, timeline.undated, timeline.shapes)
         return rows, counts
 
     def _outcomes(self, timeline: Timeline, rows: Sequence[Row]) -> dict[str, int]:
@@ -118,26 +115,14 @@ class Judge:
         return count_outcomes(course, rows, profiles, self._task.pipelines, self._task.until)
 
     def _look(self, person: Person) -> Look | None:
-        """Returns the moments of results at which a card is possible; None if it may be any."""
-        if self._task.every:
-            return None
+        """Returns the moments of results at which a card is possible; None if it may be any.
+
+        With --all it is asked too: what is counted by it must not depend on what is left out.
+        """
         look = self._quick.look(person.id, person.of("sodium"), person.of("glucose"))
         if look is None or self._watched.is_ordered(person):
             return None
         return look
-
-    def _count_left_out(
-        self, person: Person, times: Sequence[datetime], counts: PieceCounts
-    ) -> None:
-        """Counts the moments of a patient of whom none is judged."""
-        counts.with_sodium = int(bool(times))
-        counts.results = len(times)
-        kept = [at for at in times if self._task.wanted.holds(at)]
-        if kept:
-            stays = self._courses.stays(sorted(person.of("Encounter")))
-            strata = _Strata(_birth(person), stays, counts, self._task.names)
-            for at in kept:
-                strata.count("result", at)
 
 
 class _Moments:
@@ -158,6 +143,7 @@ class _Moments:
         self._counts = counts
         self._rested = Rested(quiet=task.quiet, suppression=task.suppression, names=task.names)
         self._picked: set[tuple[datetime, str, str, str, str, str]] = set()
+        self._gate: Gate | None = None  # why the moment at hand gets no cards
 
     def rows(self, person: Person) -> Iterator[Row]:
         """Yields the rows of all moments, by time."""
@@ -165,7 +151,7 @@ class _Moments:
         sodium = timeline.series["sodium"]
         counts.with_sodium = int(bool(sodium.known))
         counts.results = len(set(sodium.times))
-        counts.admissions = sum(stay.inpatient for stay in timeline.stays)
+        counts.admissions = sum(map(self._is_stay, timeline.stays))
         birth = _birth(person)
         strata = _Strata(birth, timeline.stays, counts, self._task.names)
         key = patient_key(self._task.names, timeline.id)
@@ -173,8 +159,10 @@ class _Moments:
             drugs = self._concerned(moment)
             if drugs is None:
                 continue
-            if self._is_left_out(moment):
-                strata.count(moment.kind, moment.at, moment)
+            possible = self._is_possible(moment)
+            if not possible and not self._task.every:
+                strata.count(moment)
+                self._count_gate(moment, birth)
                 continue
             row = Row(
                 patient=key,
@@ -186,16 +174,46 @@ class _Moments:
                 ordered=drugs,
                 age_band=age_band(birth, moment.at),
             )
-            call = self._call(moment, row)
+            call, self._gate = self._call(moment, row), None
             found = [self._once(one) for one in self._judged(call)]
             if self._is_the_pick(moment, found):
                 yield from (replace(one, again=True) for one in found)
                 continue
-            strata.count(moment.kind, moment.at, moment)
+            strata.count(moment)
             more(counts.judged, moment.kind)
-            for guess in call.row.guessed:
-                more(counts.guessed, guess)
+            self._count_gate(moment, birth, self._gate if possible else None)
+            if possible:
+                more(counts.possible, moment.kind)
+                for guess in call.row.guessed:
+                    more(counts.guessed, guess)
             yield from found
+
+    def _is_stay(self, stay: Stay) -> bool:
+        """Whether a stay is one in hospital, and in the time that was asked for."""
+        wanted = self._task.wanted
+        late = wanted.since is not None and stay.end.date() < wanted.since
+        early = wanted.until is not None and stay.start.date() > wanted.until
+        return stay.inpatient and not late and not early
+
+    def _count_gate(self, moment: Moment, birth: date | None, found: Gate | None = None) -> None:
+        """Counts a moment without cards for such a patient once, and not for each profile.
+
+        Death and age are asked of every moment, also of one that numbers leave out; what only the
+        rules find counts where a card is possible. So it is the same number with --all.
+        """
+        gates, adult = HOOKS[moment.hook].gates, self._adult_years
+        young = birth is not None and years_at(birth, moment.at) < adult
+        if "deceased" in gates and self._timeline.is_dead(moment.at):
+            found = "deceased"
+        elif "under-age" in gates and young:
+            found = "under-age"
+        if found is not None:
+            more(self._counts.gated, found)
+
+    @property
+    def _adult_years(self) -> float:
+        knowledge = self._task.pipelines["new"].knowledge
+        return float(knowledge.limits[self._task.clients[0].profile].adult_years)
 
     def _once(self, row: Row) -> Row:
         """Returns a row of orders; its cards that were shown at their pick are marked."""
@@ -220,9 +238,10 @@ class _Moments:
             return False
         return all(card.held == "picked" for row in rows for card in row.cards)
 
-    def _is_left_out(self, moment: Moment) -> bool:
+    def _is_possible(self, moment: Moment) -> bool:
+        """Whether numbers alone leave a card possible."""
         look = self._look
-        return look is not None and moment.kind == "result" and moment.at not in look.possible
+        return look is None or moment.kind != "result" or moment.at in look.possible
 
     def _concerned(self, moment: Moment) -> tuple[str, ...] | None:
         """Returns the drugs of the orders of a moment; None if no rule can speak of any of them."""
@@ -277,7 +296,7 @@ class _Moments:
         keep = self._rested.keeper(case, service, client, row)
         decision = pipeline.decide(case, service, client, keep=keep)
         if decision.gate is not None:
-            more(self._counts.gated, decision.gate)
+            self._gate = decision.gate
             return row
         latest = case.sodium.latest
         return replace(
@@ -321,8 +340,9 @@ class _Strata(Struct, frozen=True):
     counts: PieceCounts
     names: Pseudonyms
 
-    def count(self, kind: str, at: datetime, moment: Moment | None = None) -> None:
+    def count(self, moment: Moment) -> None:
         """Counts one moment; the first one of a patient counts the patient too."""
+        kind, at = moment.kind, moment.at
         stay = stay_at(self.stays, at)
         inpatient = stay is not None and stay.inpatient
         band = age_band(self.birth, at)
@@ -331,13 +351,13 @@ class _Strata(Struct, frozen=True):
         more(self.counts.moments, kind)
         self.counts.count(
             Stratum(
-                kind=kind,  # type: ignore[arg-type]
+                kind=kind,
                 setting="inpatient" if inpatient else "outpatient",
                 age_band=band,
                 month=at.isoformat()[:_MONTH],
             )
         )
-        if moment is not None and moment.user:
+        if moment.user:
             more(self.counts.users, f"{self.names.of('user', moment.user)}|{at:%Y-%m-%d}")
 
 
@@ -356,8 +376,13 @@ def age_band(birth: date | None, at: datetime) -> str:
     """Returns the band of an age at a moment."""
     if birth is None:
         return NO_AGE
-    years = at.year - birth.year - ((at.month, at.day) < (birth.month, birth.day))
+    years = years_at(birth, at)
     return next((name for name, below in AGE_BANDS if years < below), NO_AGE)
+
+
+def years_at(birth: date, at: datetime) -> int:
+    """Returns whole years of age at a moment."""
+    return at.year - birth.year - ((at.month, at.day) < (birth.month, birth.day))
 
 
 class _Born(Struct, rename="camel"):

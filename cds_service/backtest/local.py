@@ -57,10 +57,10 @@ _FLUSH = 32 << 20
 _NAMED = 20  # broken lines that are named
 _MOST_UNKNOWN = 20_000  # distinct concepts that nothing is known of
 _PART = ".json"
-_FORMAT = 2  # of the spool
+_FORMAT = 3  # of the spool
 _SUMMED = (
     *("patients", "with_sodium", "with_moment", "results", "admissions", "orders"),
-    *("openings", "openings_elsewhere"),
+    *("openings", "openings_elsewhere", "undated", "undated_sodium"),
 )
 _LOOK_S = 1.0  # how often a worker looks whether its parent lives
 
@@ -485,8 +485,9 @@ def totals_of(work: Work, parts: Sequence[Part]) -> Totals:
     for name in _SUMMED:
         setattr(totals, name, getattr(counts, name))
     totals.broken += counts.broken
-    totals.duplicate, totals.undated = counts.duplicate, counts.undated
+    totals.duplicate = counts.duplicate
     totals.moments, totals.judged, totals.guessed = counts.moments, counts.judged, counts.guessed
+    totals.possible = counts.possible
     for kind, number in counts.moments.items():
         totals.left_out[kind] = number - counts.judged.get(kind, 0)
     day, wanted = _measured_from(parts), work.known.recipe.wanted

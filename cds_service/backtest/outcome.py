@@ -7,7 +7,8 @@ Keys are texts with bars, so that one dictionary of numbers travels from every p
   within hours), and `...|0|patients`;
 * `card|profile|knowledge|rule|24|over`: first cards after which it happened within 24 h;
   `...|24|followed` says of how many; `...|24|lowest=118` how low sodium was then;
-* `reject|unit`: results of sodium that no rule can use, by the reason;
+* `reject|unit`: results of sodium that no rule can use, by the reason; `shape|text`: those
+  that came otherwise than as a number with its unit;
 * `event|profile|knowledge|fall|any|all`: events; `...|fall|PV-MOD|preceded` those that a card of
   this rule preceded, if it speaks of such an event (`[warns]` of history.toml);
   `...|fall|PV-MOD|lead=7` how many whole hours before;
@@ -17,7 +18,7 @@ Keys are texts with bars, so that one dictionary of numbers travels from every p
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from math import floor
 
@@ -26,7 +27,8 @@ from msgspec import Struct, field
 from cds_service.backtest.course import Course, Event
 from cds_service.backtest.rows import CardRow, Row
 
-CARD, EVENT, REJECTED = "card", "event", "reject"
+CARD, EVENT, REJECTED, SHAPE = "card", "event", "reject", "shape"
+UNDATED = "undated"  # of a result that no moment sees
 ANY = "any"
 PEOPLE = "@"
 _HOUR = timedelta(hours=1)
@@ -71,6 +73,16 @@ def count_outcomes(
     counts.update(f"{REJECTED}|{why}" for why in course.rejected)
     counts.update([f"{key}{PEOPLE}" for key in +counts if "=" not in key])
     return counts
+
+
+def count_odd(counts: dict[str, int], undated: int, shapes: Mapping[str, int]) -> None:
+    """Counts the sodium results of one patient that have no time, or an unusual shape."""
+    found = {f"{SHAPE}|{shape}": number for shape, number in shapes.items()}
+    if undated:
+        found[f"{REJECTED}|{UNDATED}"] = undated
+    for key, number in found.items():
+        counts[key] = number
+        counts[f"{key}{PEOPLE}"] = 1
 
 
 def _groups(rows: Sequence[Row], course: Course) -> dict[tuple[str, str], _Group]:
@@ -222,7 +234,7 @@ def read_outcomes(counts: dict[str, int]) -> Outcomes:
     events: dict[tuple[str, str, str], dict[str, dict[str, int]]] = {}
     for key, number in counts.items():
         what, *place = key.split("|")
-        if what == REJECTED:
+        if what in (REJECTED, SHAPE):
             continue
         profile, knowledge, name, part, item = place
         if what == CARD:

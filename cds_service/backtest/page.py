@@ -11,12 +11,29 @@ from markupsafe import Markup
 from msgspec import Struct
 
 from cds_service.backtest.cells import Cell, Dimension
-from cds_service.backtest.figures import Base, Changed, Report, bases_of, happened, is_preceded_told
+from cds_service.backtest.figures import (
+    Base,
+    Changed,
+    LeftOut,
+    Report,
+    bases_of,
+    happened,
+    is_guess_told,
+    is_preceded_told,
+)
 from cds_service.backtest.notes import loud_lines
-from cds_service.backtest.outcome import Followed, Preceded, RuleOutcome
+from cds_service.backtest.outcome import (
+    REJECTED,
+    SHAPE,
+    UNDATED,
+    Followed,
+    Preceded,
+    RuleOutcome,
+)
 from cds_service.backtest.reviewed import AGREEMENTS, USES, Reviewed, Share
 from cds_service.backtest.rows import AGE_BANDS, GUESSES, INDICATORS, NO_AGE, Guess
 from cds_service.backtest.tell import HIDDEN
+from cds_service.backtest.unknown import UnknownKind
 from cds_service.feedback.plots import Bar, Line, Part, bars, trend
 from cds_service.knowledge.load import Knowledge
 
@@ -31,7 +48,7 @@ HAPPENED_WORDS: Mapping[str, str] = {
     "fell": "fell below {fall}",
     "stopped": "named drug stopped",
     "restricted": "fluid restricted",
-    "saline": "saline ordered",
+    "saline": "saline ordered (0.9 % or stronger)",
     "died": "died",
     "transferred": "transferred",
 }
@@ -48,8 +65,50 @@ UNREAD_WORDS: Mapping[str, str] = {
     "unidentified": "the drug of the order has no code and no name that means anything here",
     "orders": "there was no order",
 }
+PROFILE_WORDS: Mapping[str, str] = {
+    "aasld": "the US profile, after the guidance of the AASLD of 2021",
+    "european": "after the European guideline of 2014",
+}
+# Of a sodium result that no rule saw or used.
+REJECTED_WORDS: Mapping[str, str] = {
+    UNDATED: "without any time, so that no moment sees it",
+    "maybe-sodium": "its code is not known (below)",
+    "status": "withdrawn, or without a value yet",
+    "no-value": "the sample gave no result",
+    "hemolyzed": "the sample gave no result (hemolyzed)",
+}
+SHAPE_WORDS: Mapping[str, str] = {
+    "unitless": "without a unit: a plausible number is taken as mmol/L",
+    "text": "as text: used if it is a number",
+}
+LEFT_OUT_WORDS: Mapping[str, str] = {
+    "broken": "lines that are no resource",
+    "duplicate": "resources that came twice",
+    "ownerless": "resources that name no patient",
+    "undated": "results of other tests without any time, which no moment sees",
+    "unknown": "Observations of other tests, at which no rule looks",
+}
+UNKNOWN_WORDS: Mapping[UnknownKind, str] = {
+    "sodium": (
+        "Results that no rule sees. Ask the laboratory whether the code is sodium of blood; if so, "
+        "take the # of its line in local-codes.csv away."
+    ),
+    "unit": (
+        "Results that are not used. Ask the laboratory: a wrong unit is mended there, and there is "
+        "no setting for it."
+    ),
+    "drug": (
+        "Ask the pharmacy for the ingredient, and write it into the line of the code in "
+        "local-codes.csv. A drug without a code has no line there, and one that is no ingredient "
+        "of hooks/knowledge/sodium-drugs.toml needs none."
+    ),
+    "problem": (
+        "Local codes of problems cannot be mapped: the export, and the FHIR server in use, must "
+        "give ICD-10, SNOMED CT or ICD-9-CM beside them. Until then they count as missing."
+    ),
+}
 GUESSED_WORDS: Mapping[Guess, str] = {
-    "known-since": "when a result was known: no time of issue, or one of a later load",
+    "known-since": "when a result was known: no time of issue beside its draw, or that of a load",
     "order-status": "whether an order was still current: the export does not say when it ended",
     "condition-date": "when a problem was noted: no recordedDate",
     "encounter": "when an encounter ended: no end of its period",
@@ -63,11 +122,17 @@ class Table(Struct, frozen=True, kw_only=True):
     rows: tuple[tuple[str, ...], ...]
     about: Mapping[str, str] = {}  # in words, what a name in the first column is
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The first column."""
+        return tuple(row[0] for row in self.rows)
+
 
 class Profile(Struct, frozen=True, kw_only=True):
     """What the page says of one profile."""
 
     name: str
+    about: str
     tiles: tuple[tuple[str, str], ...]
     noisiest: tuple[tuple[str, str, str], ...]  # rule, what it is about, how many
     by_rule: Markup
@@ -101,9 +166,15 @@ def report_page(report: Report, knowledge: Knowledge) -> str:
         reviewed=_reviewed(report.reviewed, run.settings.min_cell),
         unknown=_unknown(report),
         unknown_more=max(0, len(report.unknown) - _MOST_UNKNOWN),
+        unknown_words=[(kind, UNKNOWN_WORDS[kind]) for kind in _kinds(report)],
         unknown_rare=list(report.unknown_rare.items()),
         trust=_trust(report, knowledge),
-        guessed=[(GUESSED_WORDS[g], _percent_of(run.totals.guessed_share(g))) for g in GUESSES],
+        few=report.tell.few,
+        guessed=[(GUESSED_WORDS[g], _guessed(report, g)) for g in GUESSES],
+        possible=sum(run.totals.possible.values()),
+        compared=words.compared() if len(report.profiles) > 1 else None,
+        purposes=words.purposes(),
+        unread=_unread(report),
         signed=knowledge.reviews.complete,
         days=knowledge.history.numbers,
         loud=loud_lines(run.totals, run.settings),
@@ -132,6 +203,7 @@ class _Words(Struct, frozen=True):
         report = self.report
         return Profile(
             name=name,
+            about=self._about_profile(name),
             tiles=tuple(self._tiles(name)),
             noisiest=tuple(self._noisy(cell) for cell in report.noisiest(name)),
             by_rule=self._by_rule(name),
@@ -150,10 +222,63 @@ class _Words(Struct, frozen=True):
         words = self.knowledge.rules.get(rule)
         return self.knowledge.topics[words.topic] if words is not None else ""
 
+    def purpose(self, rule: str) -> str:
+        """Returns the first sentence of when a rule speaks; hooks/ has the whole."""
+        words = self.knowledge.rules.get(rule)
+        return f"{words.when.partition('. ')[0].rstrip('.')}." if words is not None else ""
+
+    def purposes(self) -> list[tuple[str, str, str]]:
+        """Returns every rule that had a card: what it is about, and when it speaks."""
+        rules = {c.name for name in self.report.profiles for c in self.report.table(name, "rule")}
+        return [(rule, self.about(rule), self.purpose(rule)) for rule in sorted(rules)]
+
+    def _about_profile(self, profile: str) -> str:
+        """Returns what a profile follows, and where its bands begin."""
+        limits = self.knowledge.limits[profile]
+        low, moderate, severe = (
+            f"{one.normalize():f}"
+            for one in (limits.mild_below, limits.moderate_below, limits.severe_below)
+        )
+        edge = f"if {low} mmol/L or less" if limits.mild_includes else f"below {low} mmol/L"
+        words = PROFILE_WORDS.get(profile, "")
+        return (
+            f"{words[:1].upper()}{words[1:]}: sodium is low {edge}, moderately below "
+            f"{moderate}, severely below {severe}."
+        )
+
+    def compared(self) -> Table:
+        """Returns the profiles beside one another, and how far the last is from the first."""
+        report, patients = self.report, self.report.run.totals.patients
+        base = Base(name="patients", number=report.tell.number(patients))
+        lines: list[tuple[str, list[float | None]]] = []
+        for name, about in (("Cards", ""), *((f"{i.capitalize()} cards", i) for i in INDICATORS)):
+            cells = [report.cell(profile, indicator=about) for profile in report.profiles]
+            lines.append((name, [_plain_rate(c.cards if c else 0, base.number) for c in cells]))
+        people = [report.cell(profile) for profile in report.profiles]
+        shares = [_plain_rate(c.patients if c else 0, base.number) for c in people]
+        lines.insert(0, ("Patients with a card", shares))
+        for rule in self._rules_of_all():
+            found = [report.cell(profile, "rule", rule) for profile in report.profiles]
+            rates = [_plain_rate(c.cards if c else 0, base.number) for c in found]
+            lines.append((rule, rates))
+        return Table(
+            columns=("For each 100 patients", *report.profiles, "Difference"),
+            rows=tuple((name, *map(_rate_words, v), _apart(v)) for name, v in lines),
+            about={rule: self.about(rule) for rule in self._rules_of_all()},
+        )
+
+    def _rules_of_all(self) -> list[str]:
+        """Returns the rules that are among the noisiest of any profile."""
+        report = self.report
+        found = [cell.name for name in report.profiles for cell in report.noisiest(name)]
+        return list(dict.fromkeys(found))
+
     def _tiles(self, profile: str) -> Iterable[tuple[str, str]]:
         report, totals = self.report, self.report.run.totals
         whole = report.cell(profile)
-        yield _rate(whole.patients if whole else 0, totals.patients), "of 100 patients get a card"
+        of = f"of 100 patients (of all {totals.patients:,}) get"
+        yield _rate(whole.patients if whole else 0, totals.patients), f"{of} a card"
+        yield _rate(whole.cards if whole else 0, totals.patients), "cards for each 100 patients"
         base = next((one for one in bases_of(report.run)[2:] if not one.missing), None)
         if base is not None:
             cards = report.cards(profile, base)
@@ -163,7 +288,8 @@ class _Words(Struct, frozen=True):
         inpatient = report.cell(profile, "setting", "inpatient")
         if inpatient is not None and totals.admissions:
             stays = report.tell.number(totals.admissions)
-            yield _rate(inpatient.cards, stays), "cards in hospital for each 100 stays"
+            of = f"of all {report.tell.shown(stays)} hospital stays"
+            yield _rate(inpatient.cards, stays), f"cards in hospital for each 100 {of}"
         for indicator in INDICATORS[:2]:
             cell = report.cell(profile, indicator=indicator)
             about = cell.patients if cell else 0
@@ -191,7 +317,8 @@ class _Words(Struct, frozen=True):
 
     def _noisy(self, cell: Cell) -> tuple[str, str, str]:
         rate = _rate(cell.cards, self.report.run.totals.patients)
-        return cell.name, self.about(cell.name), f"{rate} cards for each 100 patients"
+        about = f"{self.about(cell.name)}: {rate} cards for each 100 patients."
+        return cell.name, about, self.purpose(cell.name)
 
     def _by_rule(self, profile: str) -> Markup:
         report = self.report
@@ -226,11 +353,11 @@ class _Words(Struct, frozen=True):
                     cell.name,
                     self._cards(cell),
                     *(self._cards(levels[i]) if i in levels else "0" for i in INDICATORS),
-                    self._cards(cell, cell.patients),
+                    self._patients(cell),
                     _rate(cell.cards, totals.patients),
                     _rate(cell.cards, moments),
                     *self._repeats(rule),
-                    report.tell.shown(cell.held) if cell.held != 0 else "–",
+                    report.tell.few if cell.held is None else f"{cell.held:,}",
                 )
             )
         return Table(
@@ -255,10 +382,15 @@ class _Words(Struct, frozen=True):
         soon = self._share(rule.soon, whole, rule.soon_people)
         return soon, self._share(rule.repeats, whole, rule.repeats_people)
 
-    def _cards(self, cell: Cell, number: int | None = None) -> str:
-        """Returns the cards of a cell (or another number of it), or why they are not told."""
-        told = cell.cards if number is None else number
-        return self.report.tell.shown(None if cell.hidden else told, small=cell.small)
+    def _cards(self, cell: Cell) -> str:
+        """Returns the cards of a cell, or why they are not told."""
+        if cell.hidden:
+            return self.report.tell.few if cell.small else HIDDEN
+        return f"{cell.cards:,}"
+
+    def _patients(self, cell: Cell) -> str:
+        """Returns the patients of a cell, or why they are not told."""
+        return self.report.tell.shown(cell.patients, small=cell.small)
 
     def _burden(self, profile: str) -> Table:
         report = self.report
@@ -279,10 +411,14 @@ class _Words(Struct, frozen=True):
         return (
             base.name,
             report.tell.shown(base.number),
-            report.tell.shown(cards, small=False),
+            self._cards_of(profile, base),
             _rate(cards, base.number),
             _rate(number, base.number),
         )
+
+    def _cards_of(self, profile: str, base: Base) -> str:
+        cell = self.report.cell(profile, base.dimension, base.cell)
+        return self._cards(cell) if cell is not None else "0"
 
     def _by(self, profile: str, dimension: Dimension, names: Sequence[str]) -> Markup:
         """Draws cards for each 100 moments of each setting or age."""
@@ -347,7 +483,7 @@ class _Words(Struct, frozen=True):
         name, tell = self._event_words(event), self.report.tell
         events = tell.number(event.events, event.events_people)
         if events is None:
-            return name, tell.small, "–", "–", "–"
+            return name, tell.few, "–", "–", "–"
         told = is_preceded_told(event, tell)
         return (
             name,
@@ -399,7 +535,7 @@ class _Words(Struct, frozen=True):
     def _changed_row(self, one: Changed) -> tuple[str, ...]:
         difference, tell = one.difference, self.report.tell
         if one.alike:
-            return one.rule, HIDDEN, tell.shown(one.new), tell.small
+            return one.rule, HIDDEN, tell.shown(one.new), tell.few
         shown = "–" if difference is None else f"{difference:+,}" if difference else "0"
         return one.rule, *(tell.shown(n, small=False) for n in (one.old, one.new)), shown
 
@@ -443,14 +579,12 @@ def _reviewed(found: Reviewed | None, min_cell: int) -> dict[str, Any] | None:
     drawn = [
         bars(title, [_answer_bar(words, n, s) for (words, n), s in zip(rows, style, strict=True)])
         for title, rows, style in (
-            ("Was the card right?", agreements, styles[0]),
-            ("What use would it have been?", uses, styles[1]),
+            ("Was the card right? Answers of all reviewers", agreements, styles[0]),
+            ("What use would it have been? Answers of all reviewers", uses, styles[1]),
         )
     ]
     by_rule = [
-        (rule, f"{share.number} of {share.whole}", _interval(share))
-        for rule, share in found.by_rule.items()
-        if share.whole >= min_cell
+        (rule, _interval(share)) for rule, share in found.by_rule.items() if share.whole >= min_cell
     ]
     return {
         "found": found,
@@ -470,7 +604,9 @@ def _interval(share: Share) -> str:
     if not share.whole:
         return "no answer"
     low, high = share.interval
-    return f"{share.percent:.0f}% (95 % interval {low:.0f} to {high:.0f}%)"
+    cards = f"{share.number:.1f}".removesuffix(".0")
+    of = f"{cards} of {share.whole} {'card' if share.whole == 1 else 'cards'}"
+    return f"{of}, {share.percent:.0f}% (95 % interval {low:.0f} to {high:.0f}%)"
 
 
 def _unknown(report: Report) -> list[tuple[str, str, str, str, str]]:
@@ -480,36 +616,44 @@ def _unknown(report: Report) -> list[tuple[str, str, str, str, str]]:
     ]
 
 
+def _kinds(report: Report) -> list[UnknownKind]:
+    """Returns the kinds of what was not understood, in the order of the table."""
+    rare = [kind for kind in UNKNOWN_WORDS if kind in report.unknown_rare]
+    return list(dict.fromkeys((*(one.kind for one in report.unknown), *rare)))
+
+
 def _trust(report: Report, knowledge: Knowledge) -> list[tuple[str, str]]:
     """Returns what a reader must know before relying on a figure: what, and how often."""
-    totals, counts = report.run.totals, report.run.counts
-    found = [
-        ("lines that are no resource", totals.broken),
-        ("resources that came twice", totals.duplicate),
-        ("resources that name no patient", totals.ownerless),
-        ("resources without any time, which no moment sees", totals.undated),
-        ("Observations that no rule looks at", totals.unknown),
-    ]
-    found += [
-        (f"moments without cards: {knowledge.words.silence.get(why, why)}", number)
-        for why, number in sorted(counts.gated.items())
-    ]
     tell = report.tell
-    told = [(words, tell.shown(tell.number(number))) for words, number in found if number]
-    told += [
-        (f"sodium results not used: {knowledge.words.unused.get(why, why)}", tell.shown(few))
-        for why, few in sorted(report.rejected.items(), key=lambda one: -(one[1] or 0))
+    return [
+        (_left_out_words(one, knowledge), tell.few if one.few else tell.shown(one.number))
+        for one in report.left_out
     ]
-    told += [
-        (
-            "moments with an error (412) in place of a card, as silence would hide something "
-            f"({profile}): {UNREAD_WORDS.get(cell.name, cell.name)}",
-            tell.shown(cell.cards, small=cell.small),
-        )
-        for profile in report.profiles
-        for cell in report.table(profile, "unread")
-    ]
-    return told
+
+
+def _left_out_words(one: LeftOut, knowledge: Knowledge) -> str:
+    if one.what == REJECTED:
+        told = knowledge.words.unused.get(one.detail, one.detail)
+        told = told.removeprefix("A sodium result was not used: ").rstrip(".")
+        return f"sodium results not used: {REJECTED_WORDS.get(one.detail, told)}"
+    if one.what == SHAPE:
+        return f"sodium results {SHAPE_WORDS[one.detail]}"
+    if one.what == "gated":
+        why = knowledge.words.silence.get(one.detail, one.detail)
+        return f"moments without cards, under each profile: {why}"
+    return LEFT_OUT_WORDS[one.what]
+
+
+def _unread(report: Report) -> Table | None:
+    """Returns the moments with an error in place of a card, by profile."""
+    names = {cell.name for name in report.profiles for cell in report.table(name, "unread")}
+    rows = []
+    for name in sorted(names):
+        cells = [report.cell(profile, "unread", name) for profile in report.profiles]
+        told = ["0" if c is None else report.tell.shown(c.cards, small=c.small) for c in cells]
+        rows.append((UNREAD_WORDS.get(name, name), *told))
+    columns = ("Moments with an error (412)", *report.profiles)
+    return Table(columns=columns, rows=tuple(rows)) if rows else None
 
 
 # ---- numbers as words
@@ -528,12 +672,33 @@ def _a_day(cards: int, report: Report) -> str:
 def _rate(number: int | None, whole: int | None) -> str:
     if number is None or not whole:
         return "–"
-    rate = _HUNDRED * number / whole
+    return _rate_words(_HUNDRED * number / whole)
+
+
+def _plain_rate(number: int | None, whole: int | None) -> float | None:
+    return None if number is None or not whole else _HUNDRED * number / whole
+
+
+def _rate_words(rate: float | None) -> str:
+    if rate is None:
+        return HIDDEN
     return f"{rate:.1f}" if rate >= 1 or not rate else f"{rate:.2f}"
 
 
-def _percent_of(share: float) -> str:
-    return f"{_HUNDRED * share:.1f}%"
+def _apart(rates: Sequence[float | None]) -> str:
+    """Returns how much more the last of these is than the first."""
+    first, last = rates[0], rates[-1]
+    if first is None or last is None:
+        return "–"
+    return f"{last - first:+.1f}"
+
+
+def _guessed(report: Report, guess: Guess) -> str:
+    """Returns in which share of the moments something was guessed, if neither side is small."""
+    totals = report.run.totals
+    if not is_guess_told(report, totals.guessed.get(guess, 0)):
+        return HIDDEN
+    return f"{_HUNDRED * totals.guessed_share(guess):.1f}%"
 
 
 def _value(number: float | None) -> str:

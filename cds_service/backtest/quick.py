@@ -55,6 +55,7 @@ class Look(Struct, frozen=True):
 
     times: Sequence[datetime]
     possible: frozenset[datetime]
+    quiet: bool = False  # nothing is odd, high in glucose, low, or changed: nothing happened
 
 
 class Bounds(Struct, frozen=True, kw_only=True):
@@ -227,6 +228,7 @@ class Quick:
         return Look(
             tuple(dict.fromkeys(one.since for one in samples)),
             frozenset(_possible(samples, sweet, self._bounds)),
+            quiet=not samples or _is_quiet(samples, sweet, self._bounds),
         )
 
     # ---- sodium

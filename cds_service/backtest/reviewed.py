@@ -51,7 +51,7 @@ class Answers(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Share(Struct, frozen=True):
     """A share with its 95 % interval, in percent."""
 
-    number: int
+    number: float  # cards; one about which reviewers differ counts in part
     whole: int
 
     @property
@@ -75,20 +75,11 @@ class Reviewed(Struct, frozen=True, kw_only=True):
     agreements: dict[str, int]  # answers
     uses: dict[str, int]
     comments: int
+    agreed: Share  # cards that were right, of those about which anybody says yes or no
+    useful: Share  # cards that would have helped
     by_rule: dict[str, Share] = field(default_factory=dict)  # agreed, of those that were judged
     kappa: float | None = None  # of two reviewers
     both: int = 0  # cards that both judged
-
-    @property
-    def agreed(self) -> Share:
-        """The answers that the card was right, of those that say yes or no."""
-        yes = self.agreements.get("yes", 0)
-        return Share(yes, yes + self.agreements.get("no", 0))
-
-    @property
-    def useful(self) -> Share:
-        """The answers that the card would have helped."""
-        return Share(self.uses.get("useful", 0), sum(self.uses.values()))
 
 
 def read_answers(path: Path) -> Answers:
@@ -128,6 +119,8 @@ def reviewed(files: Sequence[Answers], rules: Mapping[str, str], sample: str) ->
     ]
     uses = Counter(str(answer.use) for _, answer in given if answer.use)
     kappa, both = _kappa(files)
+    sides = [(card, a.agree == "yes") for card, a in given if a.agree in ("yes", "no")]
+    helped = [(card, a.use == "useful") for card, a in given if a.use]
     return Reviewed(
         drawn=len(rules),
         reviewers=len(files),
@@ -137,18 +130,26 @@ def reviewed(files: Sequence[Answers], rules: Mapping[str, str], sample: str) ->
         comments=sum(
             bool(answer.comment.strip()) for one in files for answer in one.answers.values()
         ),
-        by_rule=_by_rule(given, rules),
+        agreed=_of_cards(sides),
+        useful=_of_cards(helped),
+        by_rule={
+            rule: _of_cards([one for one in sides if rules[one[0]] == rule])
+            for rule in sorted({rules[card] for card, _ in sides})
+        },
         kappa=kappa,
         both=both,
     )
 
 
-def _by_rule(given: Sequence[tuple[str, Answer]], rules: Mapping[str, str]) -> dict[str, Share]:
+def _of_cards(said: Sequence[tuple[str, bool]]) -> Share:
+    """Returns the share of cards, each once, however many reviewers judged it.
+
+    Answers about one card are no two cards: counted apart they would make the interval too narrow.
+    """
     found: dict[str, list[bool]] = {}
-    for card, answer in given:
-        if answer.agree in ("yes", "no"):
-            found.setdefault(rules[card], []).append(answer.agree == "yes")
-    return {rule: Share(sum(said), len(said)) for rule, said in sorted(found.items())}
+    for card, yes in said:
+        found.setdefault(card, []).append(yes)
+    return Share(sum(sum(one) / len(one) for one in found.values()), len(found))
 
 
 def _kappa(files: Sequence[Answers]) -> tuple[float | None, int]:

@@ -49,7 +49,7 @@ AGE_BANDS: tuple[tuple[str, int], ...] = (  # each with the age below which it e
     ("80+", 200),
 )
 NO_AGE = "unknown"
-_FORMAT = 2
+_FORMAT = 3
 
 
 class CardRow(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
@@ -126,11 +126,13 @@ class PieceCounts(Struct, kw_only=True, rename="camel"):
     openings_elsewhere: int = 0  # and about one of whom the export knows nothing
     moments: dict[str, int] = field(default_factory=dict)  # by kind
     judged: dict[str, int] = field(default_factory=dict)  # by kind; the others were left out
+    possible: dict[str, int] = field(default_factory=dict)  # by kind: numbers leave a card possible
     gated: dict[str, int] = field(default_factory=dict)  # moments without cards for such patients
-    guessed: dict[str, int] = field(default_factory=dict)  # judged moments, by what was guessed
+    guessed: dict[str, int] = field(default_factory=dict)  # possible moments, by what was guessed
     broken: int = 0  # lines that no reader could make a resource of
     duplicate: int = 0  # the same resource again, or an older version of it
-    undated: int = 0  # resources without any time, at no moment known
+    undated: int = 0  # results of other tests without any time, at no moment known
+    undated_sodium: int = 0
     strata: dict[str, int] = field(default_factory=dict)  # "kind|setting|age|month" -> moments
     users: dict[str, int] = field(default_factory=dict)  # hash of a user|day -> openings
     outcomes: dict[str, int] = field(default_factory=dict)  # its keys: outcome.py
@@ -171,7 +173,9 @@ class Totals(Struct, kw_only=True, rename="camel"):
     broken: int = 0
     duplicate: int = 0
     unknown: int = 0  # Observations whose code is no test that a rule uses
-    undated: int = 0
+    maybe_sodium: int = 0  # Observations whose code may mean sodium, and is not known
+    undated: int = 0  # results of other tests than sodium
+    undated_sodium: int = 0
     ownerless: int = 0  # resources that name no patient
     other: dict[str, int] = field(default_factory=dict)  # lines of types that no rule reads
     kinds: dict[str, int] = field(default_factory=dict)  # lines by resource type
@@ -186,15 +190,16 @@ class Totals(Struct, kw_only=True, rename="camel"):
     measured_from: date | None = None  # moments that are no results begin here, without --since
     moments: dict[str, int] = field(default_factory=dict)
     judged: dict[str, int] = field(default_factory=dict)
+    possible: dict[str, int] = field(default_factory=dict)  # numbers alone leave a card possible
     left_out: dict[str, int] = field(default_factory=dict)  # no rule can have a card there
     guessed: dict[str, int] = field(default_factory=dict)
     cards: dict[str, int] = field(default_factory=dict)  # shown, "profile|knowledge"
     seconds: dict[str, float] = field(default_factory=dict)
 
     def guessed_share(self, guess: Guess) -> float:
-        """Returns in which share of the judged moments something was guessed, from 0 to 1."""
-        judged = sum(self.judged.values())
-        return self.guessed.get(guess, 0) / judged if judged else 0.0
+        """Returns in which share of the possible moments something was guessed, from 0 to 1."""
+        possible = sum(self.possible.values())
+        return self.guessed.get(guess, 0) / possible if possible else 0.0
 
 
 class Settings(Struct, frozen=True, kw_only=True, rename="camel"):

@@ -270,5 +270,5 @@ def _bundle(resources: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def moment_words(at: datetime) -> str:
-    """Returns a moment as a reviewer reads it, in the zone of the record."""
-    return f"{at:%-d %B %Y, %H:%M}"
+    """Returns a moment as a reviewer reads it, with its zone."""
+    return f"{at:%-d %B %Y, %H:%M %Z}"

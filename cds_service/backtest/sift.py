@@ -37,6 +37,7 @@ READ = frozenset(
 )
 SHARED = "Medication"  # belongs to no patient
 BROKEN, UNKNOWN, OWNERLESS, OTHER = "broken", "unknown", "ownerless", "other"
+MAYBE_SODIUM = "maybe_sodium"  # its code is not known, and may mean sodium
 _ABSENT = Raw(b"")
 _MOST_CODES = 100_000  # distinct codes that are remembered
 _URN = "urn:uuid:"
@@ -117,7 +118,7 @@ class Sifter:
         else:
             return Left(OTHER, kind)
         if not key:
-            return Left(UNKNOWN, kind)
+            return self._unknown(bytes(read.code))
         self._note(key, read)
         if kind == "Patient":
             owner = read.id
@@ -125,6 +126,10 @@ class Sifter:
             named = read.subject or read.patient
             owner = patient_id(named.reference) if named is not None else ""
         return Kept(key, owner) if owner else Left(OWNERLESS, kind)
+
+    def _unknown(self, code: bytes) -> Left:
+        """Returns that no rule looks at an Observation, or that it may be a sodium result."""
+        return Left(MAYBE_SODIUM if code in self._maybe_sodium else UNKNOWN, "Observation")
 
     def _note(self, key: str, read: _Line) -> None:
         """Notes a unit, a drug or a problem that nothing is known of."""
@@ -160,7 +165,9 @@ class Sifter:
             return Left(OTHER, kind)
         key = self._key_of(read) if kind == "Observation" else kind
         if not key:
-            return Left(UNKNOWN, kind)
+            code = first_concept(read.code)
+            maybe = code is not None and self._known[0][0].test(code).maybe_sodium
+            return Left(MAYBE_SODIUM if maybe else UNKNOWN, kind)
         named = read.subject or read.patient or NO_REFERENCE
         owner = own if kind == "Patient" else patient_id(named.reference)
         return Kept(key, owner) if owner else Left(OWNERLESS, kind)

@@ -1,7 +1,8 @@
 """What may be told outside of private/: nothing about fewer patients than the smallest cell.
 
 Every figure of the report, its plots, its table of numbers and the what-if page is asked about
-here. A small figure is shown as "<10". Where it would follow from a total and the other parts,
+here. A small figure is shown as "<10"; of something else than patients, of which there may be many,
+as "<10 patients". Where it would follow from a total and the other parts,
 another figure is hidden too, which may be large, and shows as "hidden".
 
 That is decided for a table that is known as a whole. Where figures can be asked for by ever other
@@ -55,6 +56,11 @@ class Tell(Struct, frozen=True):
     def small(self) -> str:
         """How a small figure is shown."""
         return f"<{self.least}"
+
+    @property
+    def few(self) -> str:
+        """How a figure is shown that is about few patients, and may itself be large."""
+        return f"<{self.least} patients"
 
     def shown(self, number: int | None, *, small: bool = True) -> str:
         """Returns a number in words; None is one that is not told."""

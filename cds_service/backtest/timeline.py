@@ -8,6 +8,7 @@ Where the export does not say it, the nearest time that it has stands in, and th
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
@@ -32,7 +33,13 @@ from cds_service.records.fhir_types import NO_PERIOD, NO_RESOURCE, Resource, dec
 from cds_service.records.medications import KINDS
 from cds_service.records.prefetch import OLDER_NAMES, Source
 from cds_service.records.read_context import Remembered, identity
-from cds_service.records.reader import ENCOUNTER, PATIENT, CallRecords, wanted_references
+from cds_service.records.reader import (
+    ENCOUNTER,
+    PATIENT,
+    SODIUM,
+    CallRecords,
+    wanted_references,
+)
 from cds_service.records.times import result_time
 from cds_service.sodium.snapshot import Missing
 
@@ -105,6 +112,8 @@ class Timeline:
         medication: Callable[[str], bytes | None],
     ) -> None:
         self.id = person.id
+        self.shapes: Counter[str] = Counter()  # sodium results without a unit, or as text
+        self.undated = 0  # sodium results without any time, which no moment sees
         self._counts = counts
         self.remembered: Remembered = {}  # what was read of its resources, which live as long
         self.patient = next(iter(self._decoded(person, "Patient")), None)
@@ -152,8 +161,21 @@ class Timeline:
 
     def _series(self, person: Person, key: str) -> Series:
         found = [_result(one) for one in self._decoded(person, key)]
-        self._counts.undated += sum(one is None for one in found)
-        return Series([one for one in found if one is not None])
+        undated = sum(one is None for one in found)
+        series = Series([one for one in found if one is not None])
+        if key == SODIUM:
+            self.undated = self._counts.undated_sodium = undated
+            self.shapes = Counter(filter(None, map(_shape, series.known)))
+        else:
+            self._counts.undated += undated
+        return series
+
+    def is_dead(self, now: datetime) -> bool:
+        """Whether the record of a moment says that the patient has died."""
+        patient = _as_of(self.patient, now)
+        return patient is not None and bool(
+            patient.deceased_boolean or patient.deceased_date_time.strip()
+        )
 
     def stay(self, now: datetime) -> Stay | None:
         """Returns the Encounter in which a chart would be opened at a moment."""
@@ -264,6 +286,14 @@ def _result(observation: Resource) -> Known | None:
         return None
     drawn = result_time(observation, None, LATER)
     return Known(since[0], observation, drawn.at if drawn is not None else since[0], since[1])
+
+
+def _shape(known: Known) -> str:
+    """Returns how a sodium result came, if otherwise than as a number with its unit; else ""."""
+    quantity, text = known.resource.value_quantity, known.resource.value_string
+    if quantity is not None and quantity.value is not None:
+        return "" if f"{quantity.unit or ''}{quantity.code or ''}".strip() else "unitless"
+    return "text" if isinstance(text, str) and text.strip() else ""
 
 
 def _condition(condition: Resource) -> Known:

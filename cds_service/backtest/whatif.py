@@ -43,6 +43,13 @@ class Moved(Struct, frozen=True, kw_only=True):
     value: float  # in its unit
 
 
+class Moves(Struct, frozen=True):
+    """The cards of one patient by place, before and after."""
+
+    before: dict[str, int]
+    after: dict[str, int]
+
+
 class PieceChange(Struct, frozen=True, kw_only=True):
     """The cards of one piece before and after."""
 
@@ -51,7 +58,7 @@ class PieceChange(Struct, frozen=True, kw_only=True):
     again: int  # patients who were judged again
     before: dict[str, int]  # by place, its parts joined by bars
     after: dict[str, int]
-    changed: list[dict[str, int]]  # by place, the cards that came or went of each such patient
+    changed: list[Moves]  # of each patient with other cards than before
 
 
 class Reads(Struct, frozen=True, kw_only=True):
@@ -133,7 +140,7 @@ class Again:
         reads = self.read(moved.profile, piece)
         before: Counter[str] = Counter()
         after: Counter[str] = Counter()
-        changed: list[dict[str, int]] = []
+        changed: list[Moves] = []
         patients = again = 0
         for place, person in enumerate(self._run.people(piece)):
             old = places_of(rows.get(self._run.key_of(person.id), ()), moved.profile)
@@ -145,7 +152,7 @@ class Again:
                 new = places_of(judge.person(person)[0], moved.profile)
             after += new
             if new != old:
-                changed.append({key: new[key] - old[key] for key in new | old})
+                changed.append(Moves(dict(old), dict(new)))
         return PieceChange(
             piece=piece,
             patients=patients,
@@ -245,14 +252,15 @@ class Change(Struct, kw_only=True):
             after += by_rule(one.after, wanted)
         return before, after
 
-    def moved(self, wanted: Mapping[str, str]) -> dict[str, list[int]]:
-        """Returns by rule how many cards came or went of each patient; under "" of all rules."""
-        found: dict[str, list[int]] = {}
+    def moved(self, wanted: Mapping[str, str]) -> dict[str, list[tuple[int, int]]]:
+        """Returns by rule the cards of each such patient before and after; under "" of all."""
+        found: dict[str, list[tuple[int, int]]] = {}
         for one in self.done:
             for patient in one.changed:
-                rules = by_rule(patient, wanted)
-                for rule, number in (*rules.items(), ("", rules.total())):
-                    found.setdefault(rule, []).append(number)
+                old, new = by_rule(patient.before, wanted), by_rule(patient.after, wanted)
+                for rule in old | new:
+                    found.setdefault(rule, []).append((old[rule], new[rule]))
+                found.setdefault("", []).append((old.total(), new.total()))
         return found
 
     def difference(self, wanted: Mapping[str, str]) -> Estimate:

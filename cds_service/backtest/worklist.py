@@ -130,12 +130,14 @@ class Lister:
         self._reader = CourseReader(pipeline.vocabulary)
         service = next(s for s in pipeline.knowledge.services.values() if s.hook == CHART)
         self._asked: Asked = asked_by(service, Client(profile=profile))
+        self.newest: datetime | None = None  # when the newest sodium of anyone became known
 
     def person(self, person: Person, medication: Callable[[str], bytes | None]) -> Iterator[Entry]:
         """Yields the entries of a patient."""
         if not person.of("sodium", "MedicationRequest"):
             return
         timeline = Timeline(person, self._reader, PieceCounts(), medication)
+        self._look_when(timeline)
         case = self._case(timeline)
         if closed(case, HOOKS[CHART].gates) is not None:
             return
@@ -144,7 +146,11 @@ class Lister:
             look = _Look(at=self._at, case=case, timeline=timeline, words=words)
             found = find(look)
             if found is not None:
-                yield self._entry(name, person.id, look.latest, *found)
+                yield self._entry(name, look, *found)
+
+    def _look_when(self, timeline: Timeline) -> None:
+        times = [at for at in timeline.series["sodium"].times[-1:] if at <= self._at]
+        self.newest = max(filter(None, (*times, self.newest)), default=None)
 
     def _case(self, timeline: Timeline) -> Case:
         record = timeline.at(self._at, self._asked)
@@ -156,12 +162,14 @@ class Lister:
         )
         return self._pipeline.case(self._pipeline.snapshot(records, CHART), self._profile)
 
-    def _entry(
-        self, name: str, patient_id: str, latest: Sample | None, days: int | None, about: str
-    ) -> Entry:
+    def _entry(self, name: str, look: _Look, days: int | None, about: str) -> Entry:
+        latest, undated = look.latest, look.timeline.undated
+        if undated:
+            results = "result" if undated == 1 else "results"
+            about = f"{about}; " * bool(about) + f"also {undated} sodium {results} without a time"
         return Entry(
             listed=name,
-            patient_id=patient_id,
+            patient_id=look.timeline.id,
             sodium=latest.shown if latest is not None else "",
             drawn=latest.at if latest is not None else None,
             days=days,
@@ -184,13 +192,42 @@ def _urgency(entry: Entry) -> tuple[float, str]:
     return float(value), entry.patient_id
 
 
+def counts_if(name: str, words: WorklistWords) -> str:
+    """Returns in words when a patient is on a list."""
+    days, longest = (f"{one:g}" for one in (words.days, words.longest_days))
+    if name == "rising-today":
+        return f"its newest value is at most {days} {'day' if days == '1' else 'days'} old"
+    if name == "combination-unchecked":
+        return f"none for {days} days or more, or none on record"
+    since = "the discharge" if name == "low-after-discharge" else "the value"
+    return f"{days} to {longest} days since {since}"
+
+
+def stale(at: datetime, newest: datetime | None, words: Mapping[str, WorklistWords]) -> str:
+    """Returns a warning if nothing of the days before the list is in the export; else ""."""
+    if newest is None:
+        return f"The export holds no sodium result of before {_day(at)}: no list can say anything."
+    days = (at - newest) // _DAY
+    if days <= words["rising-today"].days:
+        return ""
+    return (
+        f"The newest sodium result of the export is of {_day(newest)}, {days:,} days before "
+        f"{_day(at)}: what was measured or done since then is not in these lists. "
+        "An empty list is no all-clear."
+    )
+
+
+def _day(at: datetime) -> str:
+    return f"{at:%-d %B %Y}"
+
+
 def worklist_csv(entries: Iterable[Entry], words: Mapping[str, WorklistWords]) -> str:
     """Returns the lists as a table; they name patients."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     for one in entries:
-        drawn = f"{one.drawn:%Y-%m-%d %H:%M}" if one.drawn is not None else "none on record"
+        drawn = one.drawn.isoformat(" ", "minutes") if one.drawn is not None else "none on record"
         days = "" if one.days is None else one.days
         listed = words[one.listed]
         writer.writerow(

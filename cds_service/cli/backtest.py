@@ -164,14 +164,19 @@ def _moments(_: click.Context, __: click.Parameter, value: tuple[str, ...]) -> t
     default=0,
     help="After a card, its rule rests so many days for its patient (critical cards never do).",
 )
-@click.option("--all", "every", is_flag=True, help="Judge the moments too that cannot get a card.")
+@click.option(
+    "--all",
+    "every",
+    is_flag=True,
+    help="Let the rules look at moments too that numbers leave out; the figures are the same.",
+)
 @click.option("--jobs", type=click.IntRange(1, 256), help="Processes. Default: one for each core.")
 @click.option(
     "--min-cell",
     type=click.IntRange(1, 1000),
     default=10,
     show_default=True,
-    help="No figure about fewer patients is written outside of private/.",
+    help="No figure about fewer patients is in the report or its tables.",
 )
 @click.option(
     "--spark",
@@ -471,9 +476,11 @@ def _print(file: RunFile, output: Path) -> None:
     for name, number in (
         ("broken", totals.broken),
         ("duplicate", totals.duplicate),
-        ("of no known test", totals.unknown),
+        ("of a test at which no rule looks", totals.unknown),
+        ("sodium? of a code that is not known", totals.maybe_sodium),
+        ("sodium without any time", totals.undated_sodium),
+        ("other results without any time", totals.undated),
         ("without a patient", totals.ownerless),
-        ("without any time", totals.undated),
     ):
         if number:
             console.print(f"  {name}: {number:,}")
@@ -485,11 +492,11 @@ def _print(file: RunFile, output: Path) -> None:
     )
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("Moments")
-    for name in ("All", "Judged", "Cannot get a card"):
+    for name in ("All", "A card is possible", "Cannot get a card (by numbers alone)"):
         table.add_column(name, justify="right")
     for kind, number in sorted(totals.moments.items()):
-        judged = totals.judged.get(kind, 0)
-        table.add_row(kind, f"{number:,}", f"{judged:,}", f"{number - judged:,}")
+        possible = totals.possible.get(kind, 0)
+        table.add_row(kind, f"{number:,}", f"{possible:,}", f"{number - possible:,}")
     console.print(table)
     for sentence in loud_lines(totals, file.settings):
         console.print(f"[bold]Note[/bold]  {sentence}", soft_wrap=True)
@@ -498,7 +505,7 @@ def _print(file: RunFile, output: Path) -> None:
 
 
 def _print_guesses(console: Console, totals: Totals) -> None:
-    console.print("[bold]Guessed[/bold] (share of the judged moments)")
+    console.print("[bold]Guessed[/bold] (share of the moments at which a card is possible)")
     for guess in GUESSES:
         console.print(f"  {_GUESSED[guess]}: {100 * totals.guessed_share(guess):.1f} %")
 

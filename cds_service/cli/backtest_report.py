@@ -48,7 +48,7 @@ ROWS = click.option(
 @click.option(
     "--min-cell",
     type=click.IntRange(1, 1000),
-    help="No figure about fewer patients leaves private/. Default: that of the run.",
+    help="No figure about fewer patients is in the report. Default: that of the run.",
 )
 @click.option(
     "--sample",
@@ -82,8 +82,9 @@ def report(
 
     FOLDER is the --output of `cds-service backtest`. report.html is one page without network, which
     prints; figures.csv has all its numbers and more; not-understood.csv lists codes and names of
-    which nothing is known, and local-codes.csv drafts CDS_LOCAL_CODES. No file outside of private/
-    names a patient, or tells a figure about fewer patients than --min-cell.
+    which nothing is known, and local-codes.csv drafts CDS_LOCAL_CODES. None of these names a
+    patient, or tells a figure about fewer patients than --min-cell. What --rows writes is about
+    patients, each of them alone, and for its owner only.
 
     --sample writes private/review.html: cards that were drawn by chance, with the sodium before
     them. It names patients, so that their charts can be opened. Its answers come back by --answers.

@@ -7,13 +7,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import click
+from msgspec import Struct
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
 from cds_service.backtest.held import opened
 from cds_service.backtest.rows import Run, write_whole
-from cds_service.backtest.worklist import LISTS, Entry, Lister, worklist_csv, worklist_of
+from cds_service.backtest.worklist import (
+    LISTS,
+    Entry,
+    Lister,
+    counts_if,
+    stale,
+    worklist_csv,
+    worklist_of,
+)
 from cds_service.cli.backtest_report import FOLDER, LOCAL_CODES, pipeline_of
 from cds_service.cli.replay import HOOKS_FOLDER, print_json
 from cds_service.knowledge.load import Knowledge
@@ -50,8 +59,8 @@ def worklist(
     It reads the spool of a run, so that the export is not read again: an SSRI or SNRI with a
     thiazide and no sodium for long, low sodium that was not repeated, low sodium at discharge
     without another one, sodium that rises too fast today. What counts is in
-    hooks/knowledge/history.toml. The list names patients: it is private/worklist.csv, and only
-    numbers are printed.
+    hooks/knowledge/history.toml. The list names patients by their FHIR ids: it is
+    private/worklist.csv, and only numbers are printed. An earlier list stays beside it.
 
     \b
     Examples:
@@ -74,10 +83,34 @@ def _list(run: Run, moment: str, profile: str, pipeline: Pipeline, *, as_json: b
         run.pieces, "Looking", console=console, disable=as_json or not console.is_terminal
     )
     entries = worklist_of(run, lister, pieces)
-    path = run.folder.private / WORKLIST
-    write_whole(path, worklist_csv(entries, pipeline.knowledge.history.worklist).encode())
+    path, words = run.folder.private / WORKLIST, pipeline.knowledge.history.worklist
+    kept = _written(path, worklist_csv(entries, words).encode())
+    warning = stale(at, lister.newest, words)
+    if warning:
+        click.echo(f"Warning: {warning}", err=True)
+    told = _Told(at=at, path=path, kept=kept, warning=warning)
+    _show(entries, pipeline.knowledge, told, as_json=as_json)
+
+
+def _written(path: Path, content: bytes) -> Path | None:
+    """Writes the lists, and returns where other ones that were there are kept."""
+    kept = None
+    if path.exists() and path.read_bytes() != content:
+        made = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+        kept = path.with_name(f"{path.stem}-{made:%Y%m%dT%H%M%SZ}{path.suffix}")
+        path.replace(kept)
+    write_whole(path, content)
     path.chmod(_OWNER_ONLY)
-    _show(entries, pipeline.knowledge, at, path, as_json=as_json)
+    return kept
+
+
+class _Told(Struct, frozen=True, kw_only=True):
+    """What is said beside the numbers."""
+
+    at: datetime
+    path: Path
+    kept: Path | None  # the lists that were there before
+    warning: str
 
 
 def _instant(moment: str, made: datetime | None) -> datetime:
@@ -100,20 +133,26 @@ def _instant(moment: str, made: datetime | None) -> datetime:
     return at
 
 
-def _show(
-    entries: list[Entry], knowledge: Knowledge, at: datetime, path: Path, *, as_json: bool
-) -> None:
+def _show(entries: list[Entry], knowledge: Knowledge, told: _Told, *, as_json: bool) -> None:
     counts = Counter(entry.listed for entry in entries)
     if as_json:
         listed = {name: counts[name] for name in LISTS}
-        print_json({"at": at.isoformat(), "patients": listed, "file": str(path)})
+        found = {"at": told.at.isoformat(), "patients": listed, "file": str(told.path)}
+        kept = {"kept": str(told.kept)} if told.kept is not None else {}
+        print_json(found | {"warning": told.warning} | kept)
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column(f"On {at:%-d %B %Y, %H:%M}")
+    table = Table(box=None, pad_edge=False, header_style="bold", caption=told.warning or None)
+    table.add_column(f"On {told.at:%-d %B %Y, %H:%M %Z}")
     table.add_column("Patients", justify="right")
+    table.add_column("Counts if")
     table.add_column("To do")
     for name in LISTS:
         words = knowledge.history.worklist[name]
-        table.add_row(words.title, f"{counts[name]:,}", words.todo)
+        table.add_row(words.title, f"{counts[name]:,}", counts_if(name, words), words.todo)
     Console(highlight=False).print(table)
-    click.echo(f"Written: {path}. It names patients.")
+    click.echo(
+        "Drugs and results that were not understood are on no list: private/not-understood.csv."
+    )
+    if told.kept is not None:
+        click.echo(f"The lists that were there are now {told.kept}.")
+    click.echo(f"Written: {told.path}. It names patients by their FHIR ids.")

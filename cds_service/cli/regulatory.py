@@ -123,7 +123,7 @@ def _measured(run: Run) -> Measured:
         about=[
             ("Export", settings.export),
             ("Patients", str(totals.patients)),
-            ("Moments", str(sum(totals.judged.values()))),
+            ("Moments", str(sum(totals.moments.values()))),
             ("hooks/ of the run", f"`{settings.hooks[:16]}`"),
             ("Release", settings.version),
         ],
@@ -160,7 +160,8 @@ def _review(answered: Reviewed) -> list[tuple[str, str]]:
 
 def _share(share: Share) -> str:
     low, high = share.interval
-    return f"{share.number} of {share.whole} (95 % interval {low:.0f} to {high:.0f} %)"
+    number = f"{share.number:.1f}".removesuffix(".0")
+    return f"{number} of {share.whole} (95 % interval {low:.0f} to {high:.0f} %)"
 
 
 def _kappa(answered: Reviewed) -> str:

@@ -137,7 +137,7 @@ def difference(one: tuple[int, int], other: tuple[int, int]) -> Difference | Non
     )
 
 
-def wilson(number: int, whole: int) -> tuple[float, float]:
+def wilson(number: float, whole: int) -> tuple[float, float]:
     """Returns Wilson's 95 % interval of a share."""
     share, z2 = number / whole, _Z * _Z
     middle = share + z2 / (2 * whole)

@@ -178,9 +178,13 @@ def course(title: str, points: Sequence[Measured], until: datetime) -> Markup:
     for point, (x, y) in zip(points, places, strict=True):
         drawn.append(svg.dot("dot", x, y, 3.5, f"{point.shown}, {point.at:%-d %B %Y, %H:%M}"))
     x, y = places[-1]
-    drawn.append(svg.text("last", x - 6, y - 13, points[-1].shown))
-    if len(points) > 1:
+    at_the_edge = x < 2 * _EDGE  # to its left there is no room
+    if at_the_edge:
+        drawn.append(svg.text("first", x, y - 13, points[-1].shown))
+    else:
+        drawn.append(svg.text("last", x - 6, y - 13, points[-1].shown))
         x, y = places[0]
+    if len(points) > 1 and not at_the_edge:
         drawn.append(svg.text("first", x, y - 13, points[0].shown))
     drawn.append(svg.text("day", _EDGE, _COURSE_HEIGHT - 8, f"{points[0].at:%-d %b}"))
     return svg.drawing("plot", title, _COURSE_WIDTH, _COURSE_HEIGHT, drawn)

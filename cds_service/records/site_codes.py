@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
+from difflib import get_close_matches
 from pathlib import Path
 from urllib.parse import quote
 
@@ -27,6 +28,7 @@ from cds_service.terminology.types import Coded, Coding
 from cds_service.terminology.vocabulary import NO_LOCAL_CODES, LocalCodes
 
 _KEYS = ("system", "code")
+_LIKE = 0.7  # from 0 to 1: how much alike a name must be that is meant
 _MEANINGS = ("ingredient", "analyte")
 _CLASS = "class"  # of a laboratory code: lab or poc (F47)
 _CLASSES: dict[str, LabClass] = {"lab": "lab", "poc": "poc"}
@@ -110,7 +112,10 @@ def _local_codes(path: Path, terms: Terms) -> _Read:
         if not row["code"] or bool(ingredient) == bool(analyte):
             raise TerminologyError(f"{place}: needs a code, and either an ingredient or an analyte")
         if ingredient and ingredient not in terms.drugs:
-            raise TerminologyError(f"{place}: '{ingredient}' is no ingredient of sodium-drugs.toml")
+            raise TerminologyError(
+                f"{place}: '{row['ingredient']}' is no ingredient of sodium-drugs.toml"
+                f"{_nearest(ingredient, terms.drugs)}"
+            )
         if analyte and analyte not in terms.labs:
             raise TerminologyError(f"{place}: '{analyte}' is no analyte of labs.toml")
         if shipped.contradicts(key, ingredient or analyte) or (
@@ -125,6 +130,12 @@ def _local_codes(path: Path, terms: Terms) -> _Read:
         tokens = read.asked.setdefault(terms.labs[analyte].prefetch, {})
         tokens[_token(row["system"], row["code"])] = None
     return read
+
+
+def _nearest(given: str, known: Iterable[str]) -> str:
+    """Returns the end of a sentence that names the names most like one that is not there."""
+    near = get_close_matches(given, list(known), n=3, cutoff=_LIKE)
+    return f"; did you mean {' or '.join(near)}?" if near else ""
 
 
 def _add_class(read: _Read, key: _Key, stated: str, place: str) -> None:

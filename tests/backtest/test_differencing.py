@@ -13,7 +13,7 @@ from typing import Any, cast
 import pytest
 from click.testing import CliRunner
 
-from cds_service.backtest.explorer import FILTERS, Asked, Explorer, Jobs
+from cds_service.backtest.explorer import FEW, FILTERS, Asked, Explorer, Jobs
 from cds_service.backtest.rows import (
     CardRow,
     Indicator,
@@ -28,7 +28,14 @@ from cds_service.backtest.rows import (
     told_file,
 )
 from cds_service.backtest.tell import Rounding
-from cds_service.backtest.whatif import Change, Moved, PieceChange, key_of, places_of
+from cds_service.backtest.whatif import (
+    Change,
+    Moved,
+    Moves,
+    PieceChange,
+    key_of,
+    places_of,
+)
 from cds_service.cli import cli
 from cds_service.feedback.pseudonyms import Pseudonyms
 from tests.backtest.judging import pipeline
@@ -37,6 +44,7 @@ from tests.backtest.small_exports import patient, result, write_export
 LEAST = 10
 Filter = tuple[str, ...]  # a value for each of FILTERS; "": all
 Bounds = tuple[int, int]
+Seen = int | str  # "few" or "hidden" if it is not told
 VALUES: Mapping[str, tuple[str, ...]] = {
     "indicator": ("info", "warning", "critical"),
     "setting": ("inpatient", "outpatient"),
@@ -124,26 +132,33 @@ def _truth(rows: list[Row], chosen: Filter) -> int:
 
 
 @pytest.fixture(scope="module", params=range(3))
-def told(request: pytest.FixtureRequest) -> tuple[list[Row], dict[Filter, int | None]]:
-    """The patients that the page tells for every filter, None for few."""
+def told(request: pytest.FixtureRequest) -> tuple[list[Row], dict[Filter, Seen]]:
+    """The patients that the page tells for every filter, or why it does not."""
     rows = _invented(request.param)
     page = _page(rows)
-    return rows, {one: page.figures("aasld", _wanted(one))["patients"] for one in _filters()}
+    found = {one: page.figures("aasld", _wanted(one)) for one in _filters()}
+    return rows, {one: _seen(answer) for one, answer in found.items()}
+
+
+def _seen(answer: Mapping[str, Any]) -> Seen:
+    """The patients that an answer tells, or why it does not."""
+    return answer["patients"] if answer["patients"] is not None else answer["why"]
 
 
 def test_no_two_filters_differ_by_fewer_patients_than_the_smallest_cell(
-    told: tuple[list[Row], dict[Filter, int | None]],
+    told: tuple[list[Row], dict[Filter, Seen]],
 ) -> None:
     _, figures = told
     for chosen, whole in figures.items():
         for parts in _parts(chosen):
             for part in parts:
-                apart = abs((whole or 0) - (figures[part] or 0))
+                shown = [one for one in (whole, figures[part]) if isinstance(one, int)]
+                apart = abs(shown[0] - sum(shown[1:])) if shown else 0
                 assert apart == 0 or apart >= LEAST, (chosen, part)
 
 
 def test_all_filters_together_do_not_tell_a_small_number(
-    told: tuple[list[Row], dict[Filter, int | None]],
+    told: tuple[list[Row], dict[Filter, Seen]],
 ) -> None:
     rows, figures = told
     known = _solved({one: _possible(number) for one, number in figures.items()})
@@ -169,10 +184,10 @@ def test_the_same_attack_finds_small_numbers_among_exact_ones() -> None:
     assert len(found) > 20
 
 
-def _possible(number: int | None) -> Bounds:
+def _possible(number: Seen) -> Bounds:
     """What a figure of the page says of the truth."""
-    if number is None:
-        return 1, LEAST - 1
+    if isinstance(number, str):
+        return (1, LEAST - 1) if number == FEW else (1, 1_000)
     return (number - LEAST + 1, number + LEAST - 1) if number else (0, 0)
 
 
@@ -210,20 +225,24 @@ def test_asking_again_gives_the_same_and_another_run_another_draw() -> None:
 def test_one_patient_with_many_cards_does_not_show_by_a_difference() -> None:
     place = ("info", "inpatient", "65-79", "2026-01", "result")
     many = ("info", "inpatient", "80+", "2026-01", "result")
+    other = ("info", "inpatient", "40-64", "2026-01", "result")
     rows = [_row(who, place, 2) for who in range(60)] + [_row(99, many, 40)]
+    rows += [_row(who, other, 2) for who in range(100, 150)]
     page = _page(rows)
     with_it = page.figures("aasld", _wanted(("",) * 5))
     without = page.figures("aasld", _wanted(("", "", "65-79", "", "")))
     assert with_it["cards"] % 100 == 0, "ten of them have up to 58 cards together"
     assert without["cards"] in (100, 120, 140)
-    assert page.figures("aasld", _wanted(("", "", "80+", "", "")))["cards"] is None
+    for age, why in (("80+", FEW), ("40-64", "hidden")):
+        found = page.figures("aasld", _wanted(("", "", age, "", "")))
+        assert (found["cards"], found["why"]) == (None, why), "as in the report"
 
 
 def test_what_a_moved_number_changes_of_few_patients_is_told_by_no_figure() -> None:
     place = ("info", "inpatient", "65-79", "2026-01", "result")
     rows = [_row(who, place) for who in range(300)]
     key = key_of(("PV-MILD", *place))
-    few, many = [{key: 1}] * 3, [{key: -1}] * 40
+    few, many = [Moves({key: 1}, {key: 2})] * 3, [Moves({key: 1}, {})] * 40
     answers = []
     for moved, left in ((few, 303), (many, 260)):
         page = _page(rows)
@@ -238,9 +257,11 @@ def test_what_a_moved_number_changes_of_few_patients_is_told_by_no_figure() -> N
     hidden, shown = answers
     for name in ("difference", "afterPer100", "again"):
         assert hidden[name] is None, name
-    assert hidden["rows"] == [{"rule": "PV-MILD", "before": "300", "after": "hidden"}]
-    assert shown["rows"] == [{"rule": "PV-MILD", "before": "300", "after": "260"}]
+    before = {"rule": "PV-MILD", "before": "300 ± 10"}
+    assert hidden["rows"] == [before | {"after": "hidden", "difference": "few"}]
+    assert shown["rows"] == [before | {"after": "260 ± 20", "difference": "-40 ± 10"}]
     assert (shown["difference"], shown["afterPer100"]) == (-4.0, 26.0)
+    assert (shown["giveOrTake"], shown["afterGiveOrTake"]) == (1.0, 2.0), "of 1,000 patients"
 
 
 # ---- run.json

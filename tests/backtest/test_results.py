@@ -319,7 +319,9 @@ def test_the_report_takes_another_smallest_cell_and_the_run_keeps_its_own(
     folder = small_run[0]
     done = CliRunner().invoke(cli, ["backtest", "report", str(folder), "--min-cell", "31"])
     assert done.exit_code == 0, done.output
-    assert {line["number"] for line in figures(folder) if line["table"] == "rule"} <= {"<31", "0"}
+    assert {line["number"] for line in figures(folder) if line["table"] == "rule"} <= {
+        *("<31", "<31 patients", "0"),
+    }
     assert read_run(folder).settings.min_cell == 10
     assert CliRunner().invoke(cli, ["backtest", "report", str(folder)]).exit_code == 0
 
@@ -450,7 +452,7 @@ def test_the_answers_of_two_reviewers_come_back_into_the_page(
     assert done.exit_code == 0, done.output
     page = (folder / PAGE).read_text(encoding="utf-8")
     assert "2 reviewers judged 17 of 20 cards" in page
-    assert "<b>94% (95 % interval 80 to 98%)</b>" in page
+    assert "<b>16 of 17 cards, 94% (95 % interval 73 to 99%)</b>" in page
     assert "Cohen&#39;s kappa: <b>1.00</b>" in page or "kappa: <b>1.00</b>" in page
     assert "own-id-3" not in page
     file = tmp_path / "file"
@@ -459,7 +461,7 @@ def test_the_answers_of_two_reviewers_come_back_into_the_page(
     assert done.exit_code == 0, done.output
     summary = (file / "validation.md").read_text(encoding="utf-8")
     assert "| Patients | 70 |" in summary
-    assert "| The card was right | 31 of 33 (95 % interval 80 to 98 %) |" in summary
+    assert "| The card was right | 16 of 17 (95 % interval 73 to 99 %) |" in summary
     assert "| Agreement of two reviewers (kappa) | 1.00 |" in summary
     assert "own-id-3" not in summary
 
@@ -480,6 +482,45 @@ def test_answers_that_do_not_belong_here_are_refused(
     path = _answers(folder, tmp_path / "a.json", {}, **broken)
     with pytest.raises(BacktestError, match=says):
         reviewed([read_answers(path)], read_drawing(run).rules, read_drawing(run).sample)
+
+
+def _judged(*pairs: tuple[str, str]) -> Any:
+    """What two reviewers think of as many cards."""
+    files = [
+        Answers(format=FORMAT, sample="s", answers={str(n): Answer(agree=p[side]) for n, p in enumerate(pairs)})  # type: ignore[arg-type]
+        for side in (0, 1)
+    ]  # fmt: skip
+    return reviewed(files, {str(n): "PV-MOD" for n in range(len(pairs))}, "s")
+
+
+def test_a_second_reviewer_makes_no_more_cards_and_no_narrower_interval() -> None:
+    """Fifty cards, of which two reviewers say the same, are fifty cards."""
+    once = reviewed(
+        [Answers(format=FORMAT, sample="s", answers={str(n): Answer(agree="yes" if n < 41 else "no") for n in range(50)})],
+        {str(n): "PV-MOD" for n in range(50)},
+        "s",
+    )  # fmt: skip
+    twice = _judged(*[("yes", "yes")] * 41, *[("no", "no")] * 9)
+    assert (once.agreed.number, once.agreed.whole) == (41, 50)
+    assert twice.agreed == once.agreed
+    assert twice.by_rule["PV-MOD"] == once.agreed
+    assert [round(end) for end in twice.agreed.interval] == [69, 90]
+
+
+@pytest.mark.parametrize(
+    ("pair", "counts"),
+    [
+        (("yes", "no"), (0.5, 1)),
+        (("yes", "unsure"), (1, 1)),
+        (("unsure", "unsure"), (0, 0)),
+        (("no", ""), (0, 1)),
+    ],
+)
+def test_a_card_about_which_reviewers_differ_counts_in_part(
+    pair: tuple[str, str], counts: tuple[float, int]
+) -> None:
+    agreed = _judged(pair).agreed
+    assert (agreed.number, agreed.whole) == counts
 
 
 def test_kappa_is_cohens() -> None:
