@@ -12,6 +12,8 @@ from typing import Any, cast
 
 import pytest
 from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from cds_service.backtest.explorer import FEW, FILTERS, Asked, Explorer, Jobs
 from cds_service.backtest.rows import (
@@ -262,6 +264,105 @@ def test_what_a_moved_number_changes_of_few_patients_is_told_by_no_figure() -> N
     assert shown["rows"] == [before | {"after": "260 ± 20", "difference": "-40 ± 10"}]
     assert (shown["difference"], shown["afterPer100"]) == (-4.0, 26.0)
     assert (shown["giveOrTake"], shown["afterGiveOrTake"]) == (1.0, 2.0), "of 1,000 patients"
+
+
+PLACE = ("info", "inpatient", "65-79", "2026-01", "result")
+KEY = key_of(("PV-MILD", *PLACE))
+
+
+def _cards(*numbers: int) -> list[Row]:
+    """Patients who have so many cards each."""
+    return [_row(who, PLACE, number) for who, number in enumerate(numbers) if number]
+
+
+def _moved(pairs: list[tuple[int, int]], secret: bytes = b"secret") -> dict[str, Any]:
+    """What the page says after a move, of patients with so many cards before and after."""
+    page = _page(_cards(*(before for before, _ in pairs)), secret)
+    old, new = (sum(pair[side] for pair in pairs) for side in (0, 1))
+    changed = [Moves({KEY: old}, {KEY: new}) for old, new in pairs if old != new]
+    piece = PieceChange(
+        piece=0, patients=1_000, again=9, before={KEY: old}, after={KEY: new}, changed=changed
+    )
+    page._asked = Asked(
+        moved=Moved(profile="aasld", number="mild_below", value=134),
+        change=Change(pieces=1, done=[piece]),
+    )
+    return page.change(_wanted(("",) * 5))
+
+
+@pytest.mark.parametrize("pairs", [[(5, 5)] * 4, [(2, 2)] * 40, [(40, 40), *[(1, 1)] * 15]])
+def test_a_number_that_changes_no_card_shows_no_change_and_tells_nothing_more(
+    pairs: list[tuple[int, int]],
+) -> None:
+    """Eighteen cards of four patients stood there as "<10" before and 20 after."""
+    for drawn in range(30):
+        found = _moved(pairs, b"%d" % drawn)
+        (row,) = found["rows"]
+        assert row["before"] == row["after"]
+        assert (row["difference"], found["unchanged"]) == ("none", True)
+        assert (row["before"] == FEW) is (len(pairs) < LEAST)
+        assert found["beforePer100"] == found["afterPer100"]
+
+
+_FEW_EACH = st.sampled_from([(0, 1), (1, 0), (5, 5), (2, 1), (0, 9), (9, 0), (1, 1), (30, 0)])
+
+
+@given(st.lists(st.tuples(_FEW_EACH, st.integers(1, 25)), min_size=1, max_size=5), st.binary())
+@settings(max_examples=100, deadline=None)
+def test_what_is_told_of_a_move_holds_the_truth_and_is_about_enough_patients(
+    groups: list[tuple[tuple[int, int], int]], secret: bytes
+) -> None:
+    pairs = [pair for pair, times in groups for _ in range(times)]
+    found = _moved(pairs, secret)
+    for row in found["rows"]:
+        for side, name in enumerate(("before", "after")):
+            people = sum(bool(pair[side]) for pair in pairs)
+            _assert_holds(row[name], sum(pair[side] for pair in pairs), people)
+        moved = [pair for pair in pairs if pair[0] != pair[1]]
+        if row["difference"] != "none":
+            _assert_holds(row["difference"], sum(new - old for old, new in moved), len(moved))
+        assert (row["difference"] == "none") is (not moved)
+
+
+def _assert_holds(shown: str, truth: int, people: int) -> None:
+    """A figure is told of no or of enough patients, and the truth is nearer than it says."""
+    if shown in (FEW, "hidden"):
+        assert shown == "hidden" or 0 < people < LEAST, shown
+        return
+    assert not 0 < people < LEAST, shown
+    number, _, step = shown.replace(",", "").partition(" ± ")
+    assert truth == int(number) or abs(truth - int(number)) < int(step or 0), (shown, truth)
+
+
+def test_enough_patients_with_few_cards_are_not_told_as_few() -> None:
+    """42 cards of sixteen patients, ten of whom have most of them, were rounded down to "few"."""
+    rows = _cards(*[5] * 4, *[2] * 10, *[1] * 8)
+    for drawn in range(30):
+        found = _page(rows, b"%d" % drawn).figures("aasld", _wanted(("",) * 5))
+        assert found["cards"] in (0, 50)
+        assert found["cardsGiveOrTake"] == 50
+        assert (found["few"], found["hidden"]) == (0, 0)
+        assert f"{found['cards']} ± 50" in found["plot"], "one number of one rule on one page"
+
+
+def test_the_plot_and_the_table_of_a_move_give_the_same_number_of_a_rule() -> None:
+    """The plot summed parts that were rounded apart: 150 here, 100 there."""
+    loud = ("warning", *PLACE[1:])
+    rows = _cards(*[4] * 16) + [_row(100 + n, loud, 4) for n in range(14)]
+    for drawn in range(30):
+        page = _page(rows, b"%d" % drawn)
+        counted = {key_of(("PV-MILD", *place)): n for place, n in ((PLACE, 64), (loud, 56))}
+        piece = PieceChange(
+            piece=0, patients=1_000, again=0, before=counted, after=counted, changed=[]
+        )
+        page._asked = Asked(
+            moved=Moved(profile="aasld", number="mild_below", value=135),
+            change=Change(pieces=1, done=[piece]),
+        )
+        wanted = _wanted(("",) * 5)
+        assert (
+            f">{page.change(wanted)['rows'][0]['before']}<" in page.figures("aasld", wanted)["plot"]
+        )
 
 
 # ---- run.json

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import re
 import shutil
+from datetime import UTC, datetime, timedelta
 from html import unescape
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from cds_service.backtest.results import PAGE
 from cds_service.backtest.rows import read_run
 from cds_service.cli import cli, main
 from cds_service.errors import BacktestError, CannotWrite, RegistryError
-from cds_service.feedback.plots import Line, trend
+from cds_service.feedback.plots import Line, Measured, course, trend
 from tests.backtest.small_exports import (
     Resource,
     order,
@@ -209,3 +210,18 @@ def test_an_export_that_lies_twice_below_one_folder_counts_once(tmp_path: Path) 
 def test_a_month_that_is_not_told_is_a_gap_in_the_line() -> None:
     drawn = trend("t", ["1", "2", "3", "4"], [Line("l", (1.0, 2.0, None, 3.0), "blue")])
     assert drawn.count("<polyline") == 2
+
+
+def test_the_number_of_a_value_alone_or_near_the_left_edge_stays_in_the_drawing() -> None:
+    """It was written to the left of its dot, and its first digit was cut off: ".32" for 132."""
+    until = datetime(2026, 3, 30, tzinfo=UTC)
+    for points in (
+        [Measured(until, 132, "132")],
+        [Measured(until - timedelta(days=30), 139, "139"), Measured(until, 132, "132")],
+        [Measured(until - timedelta(days=n), 132 + n, str(132 + n)) for n in (30, 29.5)],
+    ):
+        drawn = course("t", points, until)
+        (place,) = re.findall(
+            rf'<text class="(\w+)" x="([\d.]+)" y="[\d.]+">{points[-1].shown}<', drawn
+        )
+        assert place[0] == "first" or float(place[1]) > 40, drawn

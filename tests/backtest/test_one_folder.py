@@ -71,3 +71,24 @@ def test_a_smaller_cell_judges_nothing_anew(tmp_path: Path) -> None:
     assert run(export, output, "--min-cell", "3").exit_code == 0
     assert first.stat().st_mtime_ns == before
     assert read_run(output).settings.min_cell == 3
+
+
+def test_who_holds_a_folder_is_named_also_if_a_later_reader_has_ended(tmp_path: Path) -> None:
+    """The last one to open it had ended, and its number was told for that of the page."""
+    export, output = write_export(tmp_path / "export", LOW), tmp_path / "run"
+    assert run(export, output).exit_code == 0
+    with opened(output, "backtest serve"):
+        with (output / "private" / "lock").open("a") as file:  # of a report that has ended
+            file.write("\nbacktest report, process 999999999, since 2026-12-01T09:30:00Z")
+        told = str(run(export, output, "--all").exception)
+        assert f"backtest serve, process {os.getpid()}" in told
+        assert "999999999" not in told
+
+
+def test_a_holder_that_left_no_word_is_another_command(tmp_path: Path) -> None:
+    export, output = write_export(tmp_path / "export", LOW), tmp_path / "run"
+    assert run(export, output).exit_code == 0
+    with opened(output, "backtest serve"):
+        (output / "private" / "lock").write_text("", encoding="utf-8")
+        told = str(run(export, output, "--all").exception)
+        assert "by another command, for example backtest serve" in told

@@ -20,6 +20,7 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from markupsafe import escape
 from msgspec.structs import replace
 
 from cds_service.backtest import results
@@ -31,7 +32,7 @@ from cds_service.backtest.rows import Run, read_run
 from cds_service.backtest.sample import draw, read_drawing, shares_of, write_drawing
 from cds_service.backtest.unknown import Unknown, local_codes_draft, unknown_csv, unknowns
 from cds_service.cli import cli
-from cds_service.errors import BacktestError
+from cds_service.errors import BacktestError, TerminologyError
 from cds_service.knowledge.load import default_hooks_dir
 from cds_service.records.site_codes import site_codes
 from tests.backtest.judged import people, sifter
@@ -81,6 +82,77 @@ def test_the_draft_of_local_codes_changes_nothing_until_a_line_was_checked(tmp_p
     assert local.labs == {(LOCAL, "NA,1"): "sodium"}
     assert local.lab_classes == {(LOCAL, "NA,1"): "poc"}
     assert local.drugs == {("", "X9"): ["hydrochlorothiazide"]}
+
+
+def test_an_ingredient_that_there_is_not_is_told_as_it_was_written_with_the_one_that_was_meant(
+    tmp_path: Path,
+) -> None:
+    path, terms = tmp_path / "codes.csv", pipeline().knowledge.terms
+    head = "system,code,ingredient,analyte\n"
+    for written, says in (
+        ("Hydrochlorothiazid", "'Hydrochlorothiazid' is no ingredient of sodium-drugs.toml; did you "
+         "mean hydrochlorothiazide"),
+        ("HeartFailure", "'HeartFailure' is no ingredient of sodium-drugs.toml"),
+    ):  # fmt: skip
+        path.write_text(f"{head},X9,{written},\n", encoding="utf-8")
+        with pytest.raises(TerminologyError) as refused:
+            site_codes(terms, codes=path)
+        assert says in str(refused.value)
+
+
+def test_each_kind_that_was_not_understood_says_what_to_do_and_a_draft_holds_what_can_be_set(
+    tmp_path: Path,
+) -> None:
+    local = {"coding": [{"system": LOCAL, "code": "NA"}], "text": "Natrium (Plasma)"}
+    kg = {"valueQuantity": {"value": 124, "unit": "mmol/kg"}}
+    resources: list[dict[str, Any]] = []
+    for n in range(12):
+        own = f"own-id-{n}"
+        resources += [
+            patient(own),
+            result(139, 0, of=own),
+            result(124, 9, of=own) | {"code": local},
+        ]
+        resources += [result(124, 5, of=own) | kg]
+        resources.append(
+            {"resourceType": "Condition", "id": f"c{n}", "subject": {"reference": f"Patient/{own}"},
+             "code": {"coding": [{"system": LOCAL, "code": "D7"}]}}
+        )  # fmt: skip
+    output = tmp_path / "run"
+    asked = ["backtest", str(write_export(tmp_path / "export", resources)), "--output", str(output)]
+    assert CliRunner().invoke(cli, [*asked, "--jobs", "1"]).exit_code == 0
+    page, draft = (output / PAGE).read_text(), (output / LOCAL_CODES).read_text()
+    for kind, words in (
+        ("sodium", "take the # of its line in local-codes.csv away"),
+        ("unit", "there is no setting for it"),
+        ("problem", "Local codes of problems cannot be mapped"),
+    ):
+        assert f"<b>{kind}</b>: " in page
+        assert words in page
+    assert "<b>drug</b>" not in page, "all were understood"
+    assert f"#{LOCAL},NA," in draft
+    assert "D7" not in draft
+    assert "at which no rule looks" not in page, "NA is no test that no rule looks at"
+
+
+def test_the_page_says_what_the_rules_and_profiles_are_and_puts_the_profiles_beside_one_another(
+    tmp_path: Path,
+) -> None:
+    folder, _ = _run(tmp_path, 30)
+    page = (folder / PAGE).read_text(encoding="utf-8")
+    assert "The US profile, after the guidance of the AASLD of 2021: sodium is low if 135" in page
+    assert "After the European guideline of 2014: sodium is low below 135 mmol/L" in page
+    table = page.partition("The profiles beside one another</h2>")[2].partition("</table>")[0]
+    first = re.findall(r"<th scope=\"row\">([^<]*)", table)
+    assert first[:5] == [
+        "Patients with a card", "Cards", "Critical cards", "Warning cards", "Info cards",
+    ]  # fmt: skip
+    assert re.findall(r"<td>([^<]*)</td>", table)[:3] == ["42.9", "42.9", "+0.0"]
+    rules = {cell["name"] for cell in figures(folder) if cell["table"] == "rule"}
+    for rule in rules:
+        when = pipeline().knowledge.rules[rule].when.partition(". ")[0]
+        assert f"<li><b>{rule}</b> " in page
+        assert str(escape(when)) in page, rule
 
 
 def test_no_cell_of_the_lists_is_a_formula_for_a_spreadsheet() -> None:

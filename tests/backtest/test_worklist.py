@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
-from cds_service.backtest.worklist import LISTS, Lister
+from cds_service.backtest.worklist import LISTS, Lister, counts_if
 from cds_service.cli import cli
 from tests.backtest.judged import people
 from tests.backtest.small_exports import START, order, patient, result, stay, write_export
@@ -110,3 +111,72 @@ def test_the_list_is_a_table_for_its_owner_and_the_terminal_tells_numbers_only(
     path = output / "private" / "worklist.csv"
     assert path.stat().st_mode & 0o077 == 0
     assert '"Low sodium, and not repeated",own-id,130,' in path.read_text(encoding="utf-8")
+
+
+# ---- a list that would look like an all-clear
+
+
+def _run(folder: Path, *resources: Resource) -> Path:
+    export, output = write_export(folder / "export", [patient(), *resources]), folder / "run"
+    asked = ["backtest", str(export), "--output", str(output), "--jobs", "1", "--profile", "aasld"]
+    assert CliRunner().invoke(cli, asked).exit_code == 0
+    return output
+
+
+def _list(output: Path, hours: float, *more: str) -> Result:
+    at = (START + timedelta(hours=hours)).isoformat()
+    done = CliRunner().invoke(cli, ["backtest", "worklist", str(output), "--at", at, *more])
+    assert done.exit_code == 0, done.output
+    return done
+
+
+def test_a_list_of_long_after_the_newest_result_says_so_wherever_it_is_read(tmp_path: Path) -> None:
+    output = _run(tmp_path, result(130, -15 * DAY))
+    done = _list(output, 200 * DAY)
+    for text in (done.stdout, done.stderr):
+        told = " ".join(text.split())
+        assert "The newest sodium result of the export is of 14 February 2026, 214 days" in told
+        assert "An empty list is no all-clear." in told
+    as_json = _list(output, 200 * DAY, "--json")
+    assert "is no all-clear" in json.loads(as_json.stdout)["warning"]
+    assert "is no all-clear" in as_json.stderr
+
+
+def test_a_list_of_the_day_of_the_newest_result_warns_of_nothing(tmp_path: Path) -> None:
+    output = _run(tmp_path, result(130, -15 * DAY), result(139, -3, of="p2"), patient("p2"))
+    done = _list(output, 0)
+    assert "Warning" not in done.stderr
+    assert json.loads(_list(output, 0, "--json").stdout)["warning"] == ""
+    assert "no sodium result of before" in _list(output, -400 * DAY).stderr
+
+
+def test_an_earlier_list_is_kept_and_the_new_one_says_where(tmp_path: Path) -> None:
+    output = _run(tmp_path, result(130, -15 * DAY))
+    assert "that were there" not in _list(output, 0).stdout
+    before = (output / "private" / "worklist.csv").read_text(encoding="utf-8")
+    assert "that were there" not in _list(output, 0).stdout, "the same lists again"
+    told = _list(output, 200 * DAY, "--json").stdout
+    kept = Path(json.loads(told)["kept"])
+    assert kept.parent == output / "private"
+    assert kept.read_text(encoding="utf-8") == before
+    assert kept.stat().st_mode & 0o077 == 0
+    assert "p1" not in (output / "private" / "worklist.csv").read_text(encoding="utf-8")
+
+
+def test_the_lists_say_when_a_patient_counts_and_their_times_have_a_zone(tmp_path: Path) -> None:
+    untimed = result(138, 0) | {"id": "untimed"}
+    untimed.pop("issued")
+    untimed.pop("effectiveDateTime")
+    output = _run(tmp_path, result(130, -15 * DAY), untimed)
+    told = " ".join(_list(output, 0).stdout.split())
+    assert "UTC" in told
+    words = pipeline().knowledge.history.worklist
+    assert [counts_if(name, words[name]) for name in LISTS] == [
+        "its newest value is at most 1 day old",
+        "7 to 90 days since the discharge",
+        "14 to 90 days since the value",
+        "none for 180 days or more, or none on record",
+    ]
+    text = (output / "private" / "worklist.csv").read_text(encoding="utf-8")
+    assert "2026-02-14 08:00+00:00" in text
+    assert "also 1 sodium result without a time" in text
