@@ -14,10 +14,12 @@ PORT ?= 8642
 PIP  := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve sbom audit release image try-image pin-base test coverage check-pythons check-long monkey rolling golden replay-export facts mutate bench bench-backtest check-spark steady attack lint format lock wheel-test clean
+.PHONY: help install demo serve sbom audit release image try-image pin-base test coverage check-pythons check-long monkey rolling golden replay-export facts mutate bench bench-backtest check-spark steady attack lint format lock wheel-test clean
 
 help: ## Say what each command does
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+install: $(RUN) ## Make .venv with what the service and its commands need; they are .venv/bin/cds-service
 
 demo: $(RUN) ## Start the service with synthetic patients on 127.0.0.1:$(PORT)
 	@exec $(BIN)/cds-service demo --port $(PORT)

@@ -377,7 +377,7 @@ class _Words(Struct, frozen=True):
 
     def _repeats(self, rule: RuleOutcome | None) -> tuple[str, str]:
         if rule is None:
-            return "–", "–"
+            return HIDDEN, HIDDEN
         whole = rule.first + rule.repeats
         soon = self._share(rule.soon, whole, rule.soon_people)
         return soon, self._share(rule.repeats, whole, rule.repeats_people)
@@ -454,7 +454,7 @@ class _Words(Struct, frozen=True):
         shares = [self._happened(window, what) for what in HAPPENED_WORDS]
         repeated = happened(window, "repeated")
         few = self.report.tell.number(repeated.number, repeated.people) is None
-        values = ("–", "–") if few else (_value(window.lowest), _value(window.highest))
+        values = (HIDDEN, HIDDEN) if few else (_value(window.lowest), _value(window.highest))
         return (rule.rule, f"{window.cards:,}", *shares, *values)
 
     def _happened(self, window: Followed | None, what: str) -> str:
@@ -483,14 +483,14 @@ class _Words(Struct, frozen=True):
         name, tell = self._event_words(event), self.report.tell
         events = tell.number(event.events, event.events_people)
         if events is None:
-            return name, tell.few, "–", "–", "–"
+            return name, tell.few, HIDDEN, HIDDEN, HIDDEN
         told = is_preceded_told(event, tell)
         return (
             name,
             f"{events:,}",
             self._share(event.preceded, events, event.preceded_people),
             f"{event.missed:,}" if told else HIDDEN,
-            _hours(event.lead_hours) if told else "–",
+            _hours(event.lead_hours) if told else HIDDEN,
         )
 
     def _foretold(self, profile: str) -> Iterable[tuple[str, Table]]:
@@ -518,7 +518,7 @@ class _Words(Struct, frozen=True):
     def _foretold_row(self, one: Preceded, rule: RuleOutcome, what: str) -> tuple[str, ...]:
         windows = {window.hours: window for window in rule.windows}
         shares = [self._happened(windows.get(hours), what) for hours in self._windows[1:]]
-        lead = _hours(one.lead_hours) if is_preceded_told(one, self.report.tell) else "–"
+        lead = _hours(one.lead_hours) if is_preceded_told(one, self.report.tell) else HIDDEN
         before = self._share(one.preceded, one.events, one.preceded_people)
         return (one.rule, before, lead, *shares)
 
@@ -640,7 +640,7 @@ def _left_out_words(one: LeftOut, knowledge: Knowledge) -> str:
         return f"sodium results {SHAPE_WORDS[one.detail]}"
     if one.what == "gated":
         why = knowledge.words.silence.get(one.detail, one.detail)
-        return f"moments without cards, under each profile: {why}"
+        return f"moments without cards under any profile: {why}"
     return LEFT_OUT_WORDS[one.what]
 
 
@@ -670,7 +670,9 @@ def _a_day(cards: int, report: Report) -> str:
 
 
 def _rate(number: int | None, whole: int | None) -> str:
-    if number is None or not whole:
+    if number is None or whole is None:
+        return HIDDEN
+    if not whole:
         return "–"
     return _rate_words(_HUNDRED * number / whole)
 
@@ -689,8 +691,8 @@ def _apart(rates: Sequence[float | None]) -> str:
     """Returns how much more the last of these is than the first."""
     first, last = rates[0], rates[-1]
     if first is None or last is None:
-        return "–"
-    return f"{last - first:+.1f}"
+        return HIDDEN
+    return f"{last - first:+.1f}".replace("+0.0", "0.0").replace("-0.0", "0.0")
 
 
 def _guessed(report: Report, guess: Guess) -> str:

@@ -12,6 +12,7 @@ from cds_service import svg
 
 WIDTH = 900
 _ROW, _BAR, _LABELS, _NUMBERS = 26, 16, 350, 60  # pixels
+_LETTER = 9  # of a number behind a bar
 _LETTERS = 50  # of a label; more would leave the drawing
 _TREND_HEIGHT, _LEFT, _BOTTOM, _TOP, _RIGHT = 240, 52, 34, 14, 16
 _COURSE_WIDTH, _COURSE_HEIGHT, _EDGE = 460, 130, 26
@@ -79,7 +80,8 @@ def intervals(title: str, rows: Sequence[Interval]) -> Markup:
 def bars(title: str, rows: Sequence[Bar]) -> Markup:
     """Returns horizontal bars on one scale, each with its total; tooltips show the parts."""
     longest = max((row.total for row in rows), default=0) or 1
-    scale = (WIDTH - _LABELS - _NUMBERS) / longest
+    numbers = max((_LETTER * len(row.shown) + 6 for row in rows), default=0)
+    scale = (WIDTH - _LABELS - max(_NUMBERS, numbers)) / longest
     drawn = [part for n, row in enumerate(rows) for part in _bar(row, n * _ROW, scale)]
     return _drawing(title, _ROW * len(rows), drawn)
 

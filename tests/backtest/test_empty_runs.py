@@ -17,7 +17,7 @@ from cds_service.backtest.results import PAGE
 from cds_service.backtest.rows import read_run
 from cds_service.cli import cli, main
 from cds_service.errors import BacktestError, CannotWrite, RegistryError
-from cds_service.feedback.plots import Line, Measured, course, trend
+from cds_service.feedback.plots import WIDTH, Bar, Line, Measured, Part, bars, course, trend
 from tests.backtest.small_exports import (
     Resource,
     order,
@@ -225,3 +225,10 @@ def test_the_number_of_a_value_alone_or_near_the_left_edge_stays_in_the_drawing(
             rf'<text class="(\w+)" x="([\d.]+)" y="[\d.]+">{points[-1].shown}<', drawn
         )
         assert place[0] == "first" or float(place[1]) > 40, drawn
+
+
+def test_a_long_number_behind_the_longest_bar_stays_in_the_drawing() -> None:
+    for shown in ("1.2", "900 ± 100", "12,000 ± 1,000"):
+        drawn = bars("t", [Bar("rule", (Part("info", 900, "info"),), shown)])
+        (begins,) = re.findall(rf'<text class="number" x="([\d.]+)" y="[\d.]+">{shown}<', drawn)
+        assert float(begins) + 7 * len(shown) <= WIDTH, shown  # of 13 px letters

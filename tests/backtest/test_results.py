@@ -147,7 +147,7 @@ def test_the_page_says_what_the_rules_and_profiles_are_and_puts_the_profiles_bes
     assert first[:5] == [
         "Patients with a card", "Cards", "Critical cards", "Warning cards", "Info cards",
     ]  # fmt: skip
-    assert re.findall(r"<td>([^<]*)</td>", table)[:3] == ["42.9", "42.9", "+0.0"]
+    assert re.findall(r"<td>([^<]*)</td>", table)[:3] == ["42.9", "42.9", "0.0"]
     rules = {cell["name"] for cell in figures(folder) if cell["table"] == "rule"}
     for rule in rules:
         when = pipeline().knowledge.rules[rule].when.partition(". ")[0]
