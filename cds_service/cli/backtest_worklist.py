@@ -142,6 +142,7 @@ def _show(entries: list[Entry], knowledge: Knowledge, told: _Told, *, as_json: b
         print_json(found | {"warning": told.warning} | kept)
         return
     table = Table(box=None, pad_edge=False, header_style="bold", caption=told.warning or None)
+    table.caption_justify = "left"
     table.add_column(f"On {told.at:%-d %B %Y, %H:%M %Z}")
     table.add_column("Patients", justify="right")
     table.add_column("Counts if")

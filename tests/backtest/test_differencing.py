@@ -144,7 +144,8 @@ def told(request: pytest.FixtureRequest) -> tuple[list[Row], dict[Filter, Seen]]
 
 def _seen(answer: Mapping[str, Any]) -> Seen:
     """The patients that an answer tells, or why it does not."""
-    return answer["patients"] if answer["patients"] is not None else answer["why"]
+    seen: Seen = answer["patients"] if answer["patients"] is not None else answer["why"]
+    return seen
 
 
 def test_no_two_filters_differ_by_fewer_patients_than_the_smallest_cell(
