@@ -107,11 +107,6 @@ EXCUSES = (
         reason="current medicines were not read in full",
     ),
     Excuse(
-        "explain says that laboratory results, which no rule needs to speak, were not read",
-        r"prefetch(\.labs.*)?",
-        reason="laboratory results were not read in full",
-    ),
-    Excuse(
         "explain says that no glucose was known; saline for the pressure in the skull is no question",
         r"prefetch\.glucose.*",
         reason="no glucose of its time could be used",
@@ -134,11 +129,6 @@ EXCUSES = (
     Excuse(
         "a past order that names no medicine; no rule can tell what was taken (known limit)",
         r"prefetch\.pastMedications\.entry\[\]\.resource\.medicationCodeableConcept.*",
-        reason="a recent sodium is there",
-    ),
-    Excuse(
-        "the low result of an earlier episode is lost: the newest one is read (known limit)",
-        r"prefetch\.sodium\.entry\[\](\.resource)?",
         reason="a recent sodium is there",
     ),
     Excuse(

@@ -143,3 +143,16 @@ def test_f22_a_liter_of_isotonic_saline_worth_of_sodium_is_told(
         story=Story(sodium="119", setting="inpatient"),
     )
     assert ("OS-SALTS" in scene.findings()) is speaks
+
+
+@pytest.mark.parametrize(("potassium", "high"), [("5.6", True), ("5.5", False)])
+def test_f22_no_potassium_is_given_above_5_5_also_if_cortisol_is_enough(
+    potassium: str, *, high: bool
+) -> None:
+    measured = (result("potassium", potassium, 3), result("cortisol", 25, 20))
+    scene = Scene(
+        says=f"F22: potassium chloride at {potassium}",
+        order=selected("potassium chloride", route="iv"),
+        story=Story(sodium="119", setting="inpatient", results=measured),
+    )
+    assert (scene.findings()["OS-RAISE"].variant == "potassium-high") is high
