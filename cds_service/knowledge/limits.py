@@ -379,6 +379,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     tsh_told_above: Decimal
     tsh_told_days: timedelta
     potassium_told_below: Decimal
+    thiazide_potassium_below: Decimal
     creatinine_told_above: Decimal
     egfr_told_below: Decimal
     calcium_told_above: Decimal

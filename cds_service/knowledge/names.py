@@ -80,6 +80,7 @@ class DrugClass(StrEnum):
     POTASSIUM = "potassium"
     SODIUM_PHOSPHATE = "sodium-phosphate"
     THIAZIDE = "thiazide"
+    OPIOID_SODIUM = "opioid-sodium"
     THYROID_HORMONE = "thyroid-hormone"
     UREA = "urea"
     VAPTAN = "vaptan"
@@ -470,6 +471,7 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
     antiepileptics: ClassSet
     one_group: ClassSet  # two of such a class lower sodium in the same way (M12)
     antidepressants_for_pain: ClassSet  # M12
+    serotonergic: ClassSet  # beside an SSRI or SNRI they may do more than lower sodium (M12)
     against_infection: ClassSet  # never held up
     needed_treatments: ClassSet  # reviewed with their prescriber only
     needed_now: ClassSet  # often given at once, so that no card asks to wait

@@ -189,6 +189,33 @@ def decongesting(case: Case) -> bool:
     return any(o.route == "iv" and case.is_active(o) for loop in loops for o in loop.orders)
 
 
+def drains_the_heart(case: Case) -> bool:
+    """Returns whether a thiazide that is ordered is part of treating acute heart failure (F48).
+
+    A loop diuretic by vein alone shows it only if heart failure is recorded or treated, or the
+    problem list is not read: it drains a nephrotic syndrome and ascites as well.
+    """
+    if acute_congestion(case):
+        return True
+    if not decongesting(case):
+        return False
+    unread = not case.snapshot.complete("conditions")
+    return heart_failure(case) or (unread and not _drained_for_another(case))
+
+
+def keeps_the_thiazide(case: Case) -> bool:
+    """Returns whether no button removes a thiazide: a loop diuretic by vein is enough (F48).
+
+    Where another disease on record explains the loop diuretic, it may be removed.
+    """
+    doubtful = decongesting(case) and not _drained_for_another(case)
+    return doubtful or drains_the_heart(case)
+
+
+def _drained_for_another(case: Case) -> bool:
+    return cirrhosis(case) or recorded(case, Problem.NEPHROTIC)
+
+
 def pressure_lost(case: Case) -> tuple[str, ...]:
     """Returns the signs that volume or pressure is lacking now."""
     window, problems = red_flag_window(case), case.problems

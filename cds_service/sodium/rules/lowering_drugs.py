@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
-from cds_service.engine.finding import Finding, Indicator, Line, Suggestion
+from cds_service.engine.finding import Fact, Finding, Indicator, Line, Suggestion
 from cds_service.engine.rule import card, line, require, skip
 from cds_service.engine.wording import ago, joined, lasted
 from cds_service.knowledge.names import DrugClass, DrugName, Problem
@@ -18,6 +18,7 @@ from cds_service.sodium.correction_rate import ONE_LOWER
 from cds_service.sodium.exposure import Exposure
 from cds_service.sodium.results import Freshness
 from cds_service.sodium.rules.acute_order import AcuteState, acute_state, sodium_now
+from cds_service.sodium.rules.beside_culprit import beside_lines, culprits_beside, pain_options
 from cds_service.sodium.rules.book import order_rule
 from cds_service.sodium.rules.braking import (
     VARIANTS,
@@ -34,7 +35,6 @@ from cds_service.sodium.rules.gates import (
     at,
     circulation_fails,
     cirrhosis,
-    decongesting,
     drinking_lines,
     drinks_compulsively,
     emergency,
@@ -42,6 +42,7 @@ from cds_service.sodium.rules.gates import (
     heart_failure,
     in_use,
     inpatient,
+    keeps_the_thiazide,
     latest_sodium,
     recently_unusable,
     recorded,
@@ -83,6 +84,11 @@ from cds_service.sodium.rules.order_helpers import (
 from cds_service.sodium.rules.plan import egfr, fluid_beside
 from cds_service.sodium.rules.room import day_limit, limit_line
 from cds_service.sodium.rules.same_group import replaces, running_of_group, same_group_lines
+from cds_service.sodium.rules.thiazide_beside_loop import (
+    beside_loop_lines,
+    decongests,
+    low_potassium_lines,
+)
 from cds_service.sodium.snapshot import Order
 from cds_service.sodium.volume import Volume
 from cds_service.terminology.types import DrugMatch
@@ -142,7 +148,7 @@ def lowering(case: Case, order: Order, drugs: tuple[DrugMatch, ...]) -> Finding:
         indicator = "warning"  # the drug may be needed, and the fluid is not (F28)
     if acute is not None and acute.fall is not None:
         return _while_acute(case, order, drug, acute, (group, indicator))
-    may_wait = group == "A" and not _decongests(case, drug)
+    may_wait = group == "A" and not decongests(case, drug)
     if earlier is not None and earlier.variant == AGAIN and may_wait:
         return _again_while_low(case, drug, earlier, indicator)
     return card(
@@ -150,7 +156,7 @@ def lowering(case: Case, order: Order, drugs: tuple[DrugMatch, ...]) -> Finding:
         _variant(case, order, group, drug),
         drug=drug.name,
         na=latest.shown,
-        more_facts={"age": ago(case.sodium.age)} if aging_sodium(case) else {},
+        more_facts=_more_facts(case, order, group, drug),
         do=[*_repeat_first(case), *_seizing(case, drug, acute), *running, *advice],
         why=_why(case, order, drug),
         offer=_buttons(
@@ -158,9 +164,17 @@ def lowering(case: Case, order: Order, drugs: tuple[DrugMatch, ...]) -> Finding:
             order,
             drug,
             advice,
-            removable=group == "A" and indicator != "info" and not _decongests(case, drug),
+            removable=group == "A" and indicator != "info" and not _is_kept(case, drug),
         ),
     )
+
+
+def _more_facts(case: Case, order: Order, group: str, drug: DrugMatch) -> dict[str, Fact | str]:
+    """Returns what the summary of the variant names besides the drug and the sodium."""
+    variant = _variant(case, order, group, drug)
+    if variant == "beside":
+        return {"partner": culprits_beside(case, drug, group)[0].name}
+    return {"age": ago(case.sodium.age)} if variant == "aging" else {}
 
 
 def _circulation_first(case: Case, drugs: Iterable[DrugMatch]) -> Finding | None:
@@ -235,11 +249,13 @@ def _while_acute(
     """Returns the card in an acute fall: its interval and its urgency hold for each drug (F3)."""
     group, indicator = usual
     calm = drug.cls in case.sets.antiepileptics or drug.cls == DrugClass.ANTIPSYCHOTIC
-    treats = _seizures_by_bupropion(case, drug) or _decongests(case, drug)
+    treats = _seizures_by_bupropion(case, drug) or decongests(case, drug)
     fluid = [line("oxytocin-fluid", keep=True)] if drug.cls == DrugClass.OXYTOCIN else []
     same = same_group_lines(case, drug)
     vital = [*same, *_needed_now(case, drug)] or [line("vital-only", drug=drug.name)]
-    removal = group == "A" and not (treats or taken(case, drug) or case.symptoms.seizure)
+    vital += beside_lines(case, drug, group)
+    kept = treats or _is_kept(case, drug)
+    removal = group == "A" and not (kept or taken(case, drug) or case.symptoms.seizure)
     return card(
         indicator if calm or indicator == "critical" else "warning",
         "acute",
@@ -271,7 +287,7 @@ def _earlier_low(case: Case, order: Order, drug: DrugMatch) -> Finding | None:
     date = {"date": at(case, harm.at, day_only=True)} if harm.at else {}
     na = {"na": harm.lowest.shown} if harm.lowest and (again or not harm.cause_known) else {}
     removable = again and alert_group(case, order, drug) == "A" and not case.symptoms.seizure
-    removable = removable and not _decongests(case, drug)
+    removable = removable and not _is_kept(case, drug)
     return card(
         "warning" if again else "info",
         _earlier_variant(harm, again=again),
@@ -321,9 +337,9 @@ def alert_group(case: Case, order: Order, drug: DrugMatch) -> str:
     return "C" if emergency else drug.group
 
 
-def _decongests(case: Case, drug: DrugMatch) -> bool:
-    """Tells whether the drug is a thiazide in acute heart failure: it is not removed (F48)."""
-    return drug.cls == DrugClass.THIAZIDE and decongesting(case)
+def _is_kept(case: Case, drug: DrugMatch) -> bool:
+    """Tells whether the drug is a thiazide that may drain acute heart failure (F48)."""
+    return drug.cls == DrugClass.THIAZIDE and keeps_the_thiazide(case)
 
 
 def _loop_diuretic_treats(case: Case) -> bool:
@@ -386,10 +402,11 @@ def _other_strong_drugs(case: Case, drug: DrugMatch) -> list[str]:
     return [other.name for other in others if other.name != drug.name]
 
 
-def _others_to_tell(case: Case, drug: DrugMatch) -> list[str]:
+def _others_to_tell(case: Case, drug: DrugMatch, group: str) -> list[str]:
     """Returns the other strong drugs that are taken, without those that the advice names."""
     told = bool(same_group_lines(case, drug))
     named = {other.name for other in running_of_group(case, drug)} if told else set()
+    named |= {other.name for other in culprits_beside(case, drug, group)}
     return [name for name in _other_strong_drugs(case, drug) if name not in named]
 
 
@@ -401,6 +418,8 @@ def _variant(case: Case, order: Order, group: str, drug: DrugMatch) -> str:
     calm = group == "C" or drug.cls in case.sets.against_infection
     if calm and raised_potassium(case, drug) is None and not _seizures_by_bupropion(case, drug):
         return "check"
+    if culprits_beside(case, drug, group):
+        return "beside"
     return "falling" if case.sodium.down else "main"
 
 
@@ -426,8 +445,9 @@ def _advice(case: Case, order: Order, group: str, drug: DrugMatch) -> list[Line]
         return [line("bupropion-seizures", keep=True)]
     if raised_potassium(case, drug) is not None:
         return [*_needed_now(case, drug), line("watch-for")]
-    if _decongests(case, drug):
-        return [line("decongestion", keep=True, drug=drug.name)]
+    beside_loop = beside_loop_lines(case, drug)
+    if beside_loop:
+        return beside_loop
     if drug.cls == DrugClass.OXYTOCIN:
         return [line("oxytocin-fluid", keep=True), *labor_lines(case)]
     if group == "C" and drug.name in case.sets.hydrated_drugs and order.route == "iv":
@@ -458,17 +478,25 @@ def _elective_advice(case: Case, order: Order, drug: DrugMatch) -> list[Line]:
     """Returns what to do with a drug that is given in no emergency, as far as the order tells."""
     clearly_low = sodium_below(case, case.limits.lowering_warning_below)
     lines, same = _needed_now(case, drug) if clearly_low else [], same_group_lines(case, drug)
+    beside = beside_lines(case, drug, alert_group(case, order, drug))
     if same and replaces(case, drug):  # the series of sodium stays on the face
-        return [*same, *(lines or _instead(case, order, drug))]
+        return [*same, *beside, *(lines or _instead(case, order, drug))]
+    if lines and drug.cls in case.sets.against_infection:
+        return [*lines, *beside, line("watch-for")]
     if lines:
-        return [*same, *lines, line("watch-for")]
+        return [*same, *beside, *pain_options(drug), *lines, line("watch-for")]
+    lines = [*_not_now(case, drug, clearly_low=clearly_low), *pain_options(drug)]
+    return [*same, *beside, *lines, *_options(case, order, drug), line("watch-for")]
+
+
+def _not_now(case: Case, drug: DrugMatch, *, clearly_low: bool) -> list[Line]:
+    """Returns that another drug is preferred, or that a drug which is taken is not stopped."""
     if taken(case, drug) and drug.cls in case.sets.never_abruptly:
-        lines.append(line("not-abruptly", keep=True, drug=drug.name))
-    elif clearly_low:
-        lines.append(line("another-drug-or-wait", drug=drug.name))
-    else:  # only then one may wait a week for the next sodium
-        lines.append(line(on_the_ward(case, "another-drug"), drug=drug.name))
-    return [*same, *lines, *_options(case, order, drug), line("watch-for")]
+        return [line("not-abruptly", keep=True, drug=drug.name)]
+    if not clearly_low:  # only then one may wait a week for the next sodium
+        return [line(on_the_ward(case, "another-drug"), drug=drug.name)]
+    told = [] if cirrhosis(case) else low_potassium_lines(case, drug, measure=False)
+    return [line("another-drug-or-wait", drug=drug.name), *told]
 
 
 def _instead(case: Case, order: Order, drug: DrugMatch) -> list[Line]:
@@ -505,7 +533,8 @@ def _seizures_by_bupropion(case: Case, drug: DrugMatch) -> bool:
 
 def _why(case: Case, order: Order, drug: DrugMatch) -> list[Line]:
     lines = []
-    fall, others = case.sodium.falling, _others_to_tell(case, drug)
+    group = alert_group(case, order, drug)
+    fall, others = case.sodium.falling, _others_to_tell(case, drug, group)
     if fall:
         lines.append(line("sodium-falls", amount=fall.amount, over=lasted(fall.over)))
     harm = None if taken(case, drug) else earlier_harm(case, drug)
@@ -513,12 +542,13 @@ def _why(case: Case, order: Order, drug: DrugMatch) -> list[Line]:
         lines.append(line("fell-with-such", na=harm.lowest.shown, keep=True))
     if others:
         lines.append(line("other-lowering", drugs=", ".join(others)))
+    if others or culprits_beside(case, drug, group):
         lines += told_lines(case)
     if order.partners:
         lines.append(line("contains", drug=drug.name, partners=", ".join(order.partners)))
     lines.extend(result_doubts(case))
     clearly_low = sodium_below(case, case.limits.lowering_warning_below)
-    advised = drug.cls in case.sets.stopp and not _decongests(case, drug)
+    advised = drug.cls in case.sets.stopp and not decongests(case, drug)
     if clearly_low and is_older(case) and advised:
         return [*lines, line(f"stopp-{drug.cls}"), *allergies_unread(case, drug)]
     return [*lines, *beers_lines(case, drug), *allergies_unread(case, drug)]

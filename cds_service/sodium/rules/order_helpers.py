@@ -345,10 +345,11 @@ def labor_lines(case: Case) -> list[Line]:
     return [line("oxytocin-in-labor", hours=in_hours(case.limits.labor_repeat_hours), keep=True)]
 
 
-# Lines that name the next sodium: today, daily, or within days.
+# Lines that name the next sodium: today, daily, or within days; or that hold the drug.
 SOON = frozenset(
     {
         *("check-not-delay", "antiseizure-choice", "decongestion", "schedule"),
+        *("decongestion-close", "thiazide-close", "cirrhosis-holds"),
         *("another-drug-or-wait", "infection-not-delay", "another-or-now"),
     }
 )

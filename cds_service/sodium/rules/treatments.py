@@ -27,8 +27,8 @@ from cds_service.sodium.rules.gates import (
     actionable,
     at,
     cirrhosis,
-    decongesting,
     direct_value_lower,
+    drains_the_heart,
     emergency,
     ever_recorded,
     heart_failure,
@@ -439,7 +439,7 @@ def diuretic(case: Case, order: Order, drugs: tuple[DrugMatch, ...]) -> Finding:
             why=["cramps-recorded"],
         )
     offer = [sodium_today()]
-    kept = heart_failure(case) or (drug.cls == DrugClass.THIAZIDE and decongesting(case))
+    kept = heart_failure(case) or (drug.cls == DrugClass.THIAZIDE and drains_the_heart(case))
     kept = kept or (taken(case, drug) is not None and not is_raised(case, order, drug))
     if may_remove(case) and not kept and order.route != "iv":
         offer.insert(0, remove(order, drug.name))

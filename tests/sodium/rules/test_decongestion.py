@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from cds_service.engine.finding import Finding, RemoveDraft, StopOrder
+from cds_service.knowledge.names import Missing
 from cds_service.sodium.rules.book import BOOK
 from cds_service.sodium.rules.gates import decongesting, heart_failure
 from cds_service.sodium.snapshot import Order
@@ -202,8 +203,8 @@ SCENES = (
         order=METOLAZONE,
         story=replace(WARD, problems=(problem("acute-congestion", encounter=True),)),
         fires={"OS-LOW": "warning main"},
-        shows=("decongestion",),
-        hides=("another-drug-or-wait",),
+        shows=("loop-first", "decongestion-close"),
+        hides=("another-drug-or-wait", "thiazide-close"),
     ),
     Scene(
         says="F48: a thiazide is started without acute heart failure",
@@ -218,7 +219,74 @@ SCENES = (
         order=METOLAZONE,
         story=replace(WARD, problems=CIRRHOSIS, orders=(taking("furosemide", route="iv", days=1),)),
         fires={"OS-LOW": "warning main", "OS-DIUR-CRAMP": "warning main"},
-        shows=("decongestion",),
+        removes=True,
+        shows=("cirrhosis-holds", "thiazide-potassium-unmeasured", "hold-diuretic"),
+        hides=("decongestion", "decongestion-close", "loop-first"),
+    ),
+    Scene(
+        says="F48: it is kept in cirrhosis if acute heart failure is recorded as well",
+        order=METOLAZONE,
+        story=replace(
+            WARD, problems=(*CIRRHOSIS, problem("acute-congestion", "heart-failure", days=1))
+        ),
+        fires={"OS-LOW": "warning main", "OS-DIUR-CRAMP": "warning main"},
+        shows=("decongestion-close", "loop-first", "heart-failure-text"),
+    ),
+    Scene(
+        says="F48: in a mild low sodium it is part of decongestion, with its potassium",
+        order=METOLAZONE,
+        story=replace(
+            WARD,
+            sodium="131",
+            problems=(problem("acute-congestion", encounter=True),),
+            results=(result("potassium", "3.4"),),
+        ),
+        fires={"OS-LOW": "info main"},
+        shows=("decongestion", "thiazide-potassium"),
+        hides=("loop-first",),
+    ),
+    Scene(
+        says="F48: a thiazide that is taken already is not stopped in acute heart failure",
+        order=METOLAZONE,
+        story=replace(
+            WARD,
+            problems=(problem("acute-congestion", encounter=True),),
+            orders=(taking("metolazone", days=3),),
+        ),
+        fires={"OS-LOW": "warning main"},
+        shows=("decongestion-close",),
+        hides=("loop-first",),
+    ),
+    Scene(
+        says="F48: beside furosemide by vein in nephrotic syndrome it is no heart failure",
+        order=METOLAZONE,
+        story=replace(
+            WARD,
+            sodium="117",
+            problems=(problem("nephrotic", days=20),),
+            orders=(taking("furosemide", route="iv", days=1),),
+            results=(result("potassium", "2.8"),),
+        ),
+        fires={"OS-LOW": "critical main"},
+        removes=True,
+        shows=("loop-first", "thiazide-potassium", "thiazide-close"),
+        hides=("decongestion", "decongestion-close"),
+    ),
+    Scene(
+        says="F48: so it is if nothing is on record, yet no button removes it",
+        order=METOLAZONE,
+        story=replace(WARD, orders=(taking("furosemide", route="iv", days=1),)),
+        fires={"OS-LOW": "warning main"},
+        shows=("loop-first", "thiazide-potassium-unmeasured", "thiazide-close"),
+        hides=("decongestion", "decongestion-close"),
+    ),
+    Scene(
+        says="F48: any thiazide at a low potassium says that potassium comes first",
+        order=METOLAZONE,
+        story=replace(WARD, results=(result("potassium", "3.4"),)),
+        fires={"OS-LOW": "warning main"},
+        removes=True,
+        shows=("another-drug-or-wait", "thiazide-potassium"),
     ),
     Scene(
         says="F17: baclofen beside rifaximin in cirrhosis",
@@ -299,3 +367,72 @@ def test_f48_beside_a_loop_diuretic_the_thiazide_is_the_suspect() -> None:
     assert "chlorthalidone" in face(both)
     failing = replace(story, problems=(problem("acute-heart-failure"),))
     assert "metolazone: part of decongestion" in said(failing)
+
+
+IN_VEIN = taking("furosemide", route="iv", days=1)
+HEARTS: dict[str, dict[str, Any]] = {
+    "acute code": {"problems": (problem("acute-congestion", days=1),)},
+    "chronic code and a loop diuretic by vein": {"problems": (FAILING,), "orders": (IN_VEIN,)},
+    "its drug and a loop diuretic by vein": {"orders": (IN_VEIN, taking("sacubitril"))},
+    "an unread problem list": {"orders": (IN_VEIN,), "missing": {"conditions": Missing.FAILED}},
+}
+OTHERS: dict[str, dict[str, Any]] = {
+    "nothing": {},
+    "nephrotic syndrome": {"problems": NEPHROTIC},
+    "cirrhosis": {"problems": CIRRHOSIS},
+    "kidney disease": {"problems": (problem("ckd-4-5", days=900),)},
+    "edema": {"problems": (problem("edema-generalized", days=5),)},
+}
+
+
+def of_the_thiazide(name: str, more: dict[str, Any]) -> Finding:
+    story = replace(WARD, **more)
+    scene = Scene(says=name, order=selected(name), story=story)
+    return scene.findings()["OS-LOW"]
+
+
+@pytest.mark.parametrize("name", ["metolazone", "hydrochlorothiazide", "indapamide"])
+@pytest.mark.parametrize("sodium", ["112", "119.9", "124", "129.9"])
+@pytest.mark.parametrize("more", HEARTS.values(), ids=HEARTS)
+def test_f48_below_the_limit_the_face_says_what_comes_before_the_thiazide(
+    more: dict[str, Any], sodium: str, name: str
+) -> None:
+    low = (result("potassium", "3.4"),)
+    face = keys(of_the_thiazide(name, more | {"sodium": sodium, "results": low}))[:4]
+    assert face[:3] == ["loop-first", "thiazide-potassium", "decongestion-close"]
+
+
+@pytest.mark.parametrize("sodium", ["112", "124", "129.9", "132"])
+@pytest.mark.parametrize("more", OTHERS.values(), ids=OTHERS)
+def test_f48_a_loop_diuretic_by_vein_alone_is_no_acute_heart_failure(
+    more: dict[str, Any], sodium: str
+) -> None:
+    card = of_the_thiazide("metolazone", more | {"sodium": sodium, "orders": (IN_VEIN,)})
+    found = keys(card)
+    assert not {"decongestion", "decongestion-close"}.intersection(found)
+    assert ("loop-first" in found[:4]) is (sodium != "132" and more.get("problems") != CIRRHOSIS)
+
+
+@pytest.mark.parametrize(
+    ("potassium", "shown"),
+    [("3.4", "thiazide-potassium"), ("3.5", ""), (None, "thiazide-potassium-unmeasured")],
+)
+def test_f48_potassium_is_replaced_or_measured_before_the_thiazide(
+    potassium: str | None, shown: str
+) -> None:
+    results = (result("potassium", potassium),) if potassium else ()
+    card = of_the_thiazide("metolazone", HEARTS["acute code"] | {"results": results})
+    found = [key for key in keys(card) if key.startswith("thiazide-potassium")]
+    assert found == ([shown] if shown else [])
+
+
+@pytest.mark.parametrize("sodium", ["112", "119", "124", "125.9"])
+@pytest.mark.parametrize("orders", [(), (IN_VEIN,), (FUROSEMIDE,)], ids=["alone", "vein", "tablet"])
+def test_m14_in_cirrhosis_the_face_holds_the_thiazide(
+    orders: tuple[Order, ...], sodium: str
+) -> None:
+    low = (result("potassium", "3.4"),)
+    more = {"problems": CIRRHOSIS, "orders": orders, "sodium": sodium, "results": low}
+    face = keys(of_the_thiazide("metolazone", more))[:4]
+    assert face[:2] == ["cirrhosis-holds", "thiazide-potassium"]
+    assert "loop-first" not in face

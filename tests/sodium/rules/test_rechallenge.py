@@ -186,7 +186,7 @@ SCENES = (
             problems=(problem("acute-congestion", days=1, encounter=True),),
         ),
         fires={"OS-LOW": "warning main"},
-        shows=("decongestion", "fell-with-such"),
+        shows=("decongestion-close", "fell-with-such"),
     ),
     Scene(
         says="M12: carbamazepine again for seizures keeps its own words",
