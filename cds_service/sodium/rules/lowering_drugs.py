@@ -249,7 +249,8 @@ def _while_acute(
     """Returns the card in an acute fall: its interval and its urgency hold for each drug (F3)."""
     group, indicator = usual
     calm = drug.cls in case.sets.antiepileptics or drug.cls == DrugClass.ANTIPSYCHOTIC
-    treats = _seizures_by_bupropion(case, drug) or decongests(case, drug)
+    treats = _seizures_by_bupropion(case, drug)
+    own_words = treats or bool(beside_loop_lines(case, drug))
     fluid = [line("oxytocin-fluid", keep=True)] if drug.cls == DrugClass.OXYTOCIN else []
     same = same_group_lines(case, drug)
     vital = [*same, *_needed_now(case, drug)] or [line("vital-only", drug=drug.name)]
@@ -266,7 +267,7 @@ def _while_acute(
             *acute.lines(),
             *fluid_beside(case, drug),
             *fluid,
-            *(_advice(case, order, group, drug) if treats else vital),
+            *(_advice(case, order, group, drug) if own_words else vital),
         ],
         why=_why(case, order, drug),
         offer=[

@@ -436,3 +436,14 @@ def test_m14_in_cirrhosis_the_face_holds_the_thiazide(
     face = keys(of_the_thiazide("metolazone", more))[:4]
     assert face[:2] == ["cirrhosis-holds", "thiazide-potassium"]
     assert "loop-first" not in face
+
+
+@pytest.mark.parametrize("more", OTHERS.values(), ids=OTHERS)
+def test_f48_in_an_acute_fall_the_face_says_so_too(more: dict[str, Any]) -> None:
+    results = (result("sodium", "132", 20), result("potassium", "3.1"))
+    card = of_the_thiazide(
+        "metolazone", more | {"sodium": "118", "orders": (IN_VEIN,), "results": results}
+    )
+    first = "cirrhosis-holds" if more.get("problems") == CIRRHOSIS else "loop-first"
+    assert card.variant == "acute"
+    assert keys(card)[:3] == ["order-acute", first, "thiazide-potassium"]
