@@ -15,7 +15,6 @@ from cds_service.engine.wording import (
     lasted,
     month_name,
     number,
-    saline_of,
 )
 from cds_service.knowledge.names import DrugClass, Problem, Sign
 from cds_service.sodium.blind_spots import RISE_UNREAD, unread_lately
@@ -25,6 +24,14 @@ from cds_service.sodium.correction_rate import RatePair
 from cds_service.sodium.exposure import is_hypertonic, stopped_lately
 from cds_service.sodium.problems import pressing_rise_began, rise_began
 from cds_service.sodium.results import Band
+from cds_service.sodium.rules.bolus import (
+    bolus_line,
+    emergency_bolus,
+    is_acute,
+    osmolality_first,
+    osmolality_first_lines,
+    symptom_bolus,
+)
 from cds_service.sodium.rules.book import chart_rule
 from cds_service.sodium.rules.braking import made_by_glucose
 from cds_service.sodium.rules.culprits import culprit_lines, culprit_step, culprits
@@ -110,7 +117,6 @@ from cds_service.sodium.rules.gates import (
     will_shed_water,
 )
 from cds_service.sodium.rules.measured import lithium_lines
-from cds_service.sodium.rules.ordered_amount import small_bolus
 from cds_service.sodium.rules.plan import (
     adrenal_first,
     after_surgery,
@@ -209,7 +215,10 @@ def possible_brain_edema(case: Case) -> Finding:
     require(not below_plausible(case), "implausible-leads", na=shown_sodium(case))
     found = case.encephalopathy or skip("no-such-symptom")
     require(not _is_from_before_the_rise(case, found), "rate-leads")
-    bolus, crisis = _single_bolus(case), adrenal_crisis(case)
+    bolus, crisis = symptom_bolus(case), adrenal_crisis(case)
+    now = [told for told in bolus if told.key.startswith("bolus-now")]
+    closely = _closely(case, given=bool(bolus))
+    soon = closely if is_acute(case) else []
     what, scale = _what_made_it(case)
     risen = _after_a_rise(case, found)
     return card(
@@ -224,17 +233,22 @@ def possible_brain_edema(case: Case) -> Finding:
             *_after_glucose(case, _examine(case, bolus=bool(bolus), risen=risen)),
             *drip_lines(case),
             *lithium_lines(case),
+            *osmolality_first_lines(case),
+            *osmole_unmeasured(case),
             *weak_fluid_lines(case),
+            *now,
             *dialysis_lines(case),
             *irrigation_lines(case),
             *crisis_lines(case),
             *_untold(list(case.restriction.adrenal), adrenal_first(case)),
             *shock_lines(case),
-            *(bolus or _nearly_used(case)),
+            *(_untold(bolus, now) if bolus else _nearly_used(case)),
+            *soon,
             *emergency_lines(case),
             *([] if crisis else volume_plan(case)),
             *volume_first(case),
-            *(_overshoot_watch(case) or [watch(case, "sodium-now")]),
+            *lines_of({"stop-hypotonic": soon and _stops_hypotonic_too(case)}),
+            *_untold(closely, soon),
             *surgery_lines(case),
             *_culprits_untold(case),
             *obstetric_lines(case),
@@ -248,7 +262,7 @@ def possible_brain_edema(case: Case) -> Finding:
             *cause_lines(case),
             *acute_lines(case),
             *_demyelination(case),
-            *lines_of({"stop-hypotonic": _stops_hypotonic_too(case)}),
+            *lines_of({"stop-hypotonic": not soon and _stops_hypotonic_too(case)}),
             *setting_lines(case),
             *_untold(_harmful_restriction(case), [*case.restriction.adrenal, *volume_first(case)]),
             *_acute_background(case),
@@ -275,7 +289,18 @@ def _examine(case: Case, *, bolus: bool, risen: bool) -> Line:
     dialysis = "-dialysis" if case.dialysis else ""
     if risen:
         return line(f"examine-risen{dialysis}", keep=True)
+    if is_acute(case) and not dialysis:
+        return line("examine-acute", keep=True)
     return line(f"examine-now{dialysis}{'' if bolus else '-no-bolus'}", keep=True)
+
+
+def _closely(case: Case, *, given: bool) -> list[Line]:
+    """Returns the next sodium: after each bolus if one is `given`, and often if acute (F1, F3)."""
+    if _overshoot_watch(case):
+        return _overshoot_watch(case)
+    if not is_acute(case):
+        return [watch(case, "sodium-now")]
+    return [watch(case, "monitor-emergency" if given else "monitor-shedding")]
 
 
 def _after_a_rise(case: Case, found: Encephalopathy) -> bool:
@@ -302,7 +327,7 @@ def acute_fall(case: Case) -> Finding:
     fall = case.sodium.acute or skip("no-acute-fall")
     require(acute_fall_leads(case), "unconfirmed-leads")
     critical = in_use(case) < case.limits.acute_critical_below or _has_recent_symptom(case)
-    bolus, volume = _bolus(case), volume_first(case)
+    bolus, volume = bolus_line(case), volume_first(case)
     variant, how_long = _fall_since(case, fall)
     return card(
         "critical" if critical else "warning",
@@ -421,31 +446,6 @@ def _culprits_untold(case: Case) -> list[Line]:
     return [culprit for culprit in culprit_lines(case) if culprit not in told]
 
 
-def _bolus(case: Case) -> Line:
-    """Returns the bolus of the profile, by weight if the patient is light (F9)."""
-    small = small_bolus(case, saline_of(case.limits.bolus_percent))
-    return small or line(f"bolus-{case.limits.profile}", keep=True)
-
-
-def _single_bolus(case: Case) -> list[Line]:
-    """Returns the one bolus that a senior may decide on (F1).
-
-    It is left out if sodium rises too fast or did within the week (F4), or if osmolality speaks
-    against low sodium.
-    """
-    risen = bool(bolus_risen(case)) or case.rate.episode is not None
-    if not names_bolus(case) or risen or osmolality_normal(case) or undiluted(case):
-        return []
-    if case.sodium.acute and Problem.VOMITING in case.symptoms.recent:
-        # The European profile calls vomiting severe at this sodium, so that PV-SYMP leads (S20).
-        return [line("bolus-now", keep=True)]
-    drug = saline_of(case.limits.bolus_percent)
-    small = small_bolus(case, drug, key="single-bolus-by-weight")
-    if small is not None:
-        return [small]
-    return [line(f"single-bolus-{case.limits.profile}", keep=True)]
-
-
 def _nearly_used(case: Case) -> list[Line]:
     """Returns that the allowance of 24 h is nearly used, where a bolus would have been named (F31).
 
@@ -543,7 +543,8 @@ def _emergency_lines(case: Case) -> list[Line]:
     """
     lead = line("edema-advice" if case.symptoms.brain_edema else "emergency", keep=True)
     overshoot = _overshoot_watch(case)
-    closely = overshoot[0] if overshoot else watch(case, "monitor-severe")
+    often = "monitor-shedding" if is_acute(case) else "monitor-severe"
+    closely = overshoot[0] if overshoot else watch(case, often)
     first = [
         *_after_glucose(case, lead),
         *lithium_lines(case),
@@ -552,10 +553,12 @@ def _emergency_lines(case: Case) -> list[Line]:
         *shock_lines(case),
         *irrigation_lines(case),
         *undiluted_lines(case),
+        *osmolality_first_lines(case),
         *osmole_unmeasured(case),
         *weak_fluid_lines(case),
     ]
-    if not case.symptoms.attributable or not names_bolus(case):
+    waits = not case.symptoms.attributable or not names_bolus(case)
+    if waits or osmolality_first(case):
         return [*first, *emergency_lines(case), *dialysis_lines(case), closely]
     demyelination = _demyelination(case)
     if demyelination:
@@ -569,7 +572,7 @@ def _emergency_lines(case: Case) -> list[Line]:
     risen = bolus_risen(case)
     if risen:
         return [*first, *risen, *emergency_lines(case), *dialysis_lines(case), closely]
-    bolus = _bolus(case)
+    bolus = emergency_bolus(case)
     closely = overshoot[0] if overshoot else watch(case, "monitor-emergency")
     return [*first, bolus, *emergency_lines(case), *dialysis_lines(case), closely]
 

@@ -592,13 +592,15 @@ def _lasting_osmole_lines(case: Case, drugs: list[str]) -> list[Line]:
 def osmole_unmeasured(case: Case) -> list[Line]:
     """Returns what may lower the number, if no osmolality tells: protein, icodextrin (F13, M6).
 
-    With symptoms that may need a bolus nothing waits for it.
+    With symptoms that may need a bolus nothing waits for it, and triglycerides are told too.
     """
     drugs, protein = _unmeasured_osmoles(case), high_protein(case)
     known = case.pseudo is not None and case.pseudo.kind != "hint"
-    if known or not case.sodium.low or not (drugs or protein):
+    beside_symptoms = emergency(case) or case.encephalopathy is not None
+    fat = beside_symptoms and lipids(case)
+    if known or not case.sodium.low or not (drugs or protein or fat):
         return []
-    if emergency(case) or case.encephalopathy is not None:
+    if beside_symptoms:
         return [_artefact_now(drugs, protein)]
     if protein is not None:
         key = "protein-unmeasured-drug" if drugs else "protein-unmeasured"
@@ -612,6 +614,8 @@ def osmole_unmeasured(case: Case) -> list[Line]:
 def _artefact_now(drugs: list[str], protein: Decimal | None) -> Line:
     if protein is not None:
         return line("artefact-now-protein", value=protein, keep=True)
+    if not drugs:
+        return line("artefact-now-lipids", keep=True)
     return line("artefact-now", drugs=", ".join(drugs), keep=True)
 
 

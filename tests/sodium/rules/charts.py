@@ -12,6 +12,8 @@ from cds_service.terminology.types import Nutrition, RecordText, Saline
 from tests.sodium.patients import Story, isotonic, order, problem, result
 
 SEIZURE = problem("seizure", days=0.03, encounter=True)
+CONFUSED = problem("confusion", days=0.04)
+DROWSY = problem("somnolence", days=0.04)
 SALINE_3 = replace(
     order("sodium chloride", days=0.1, route="iv", reference="MedicationRequest/2"),
     saline=Saline(kind="hypertonic", percent=Decimal(3), volume_ml=Decimal(500)),
@@ -314,7 +316,14 @@ def in_siadh(*running: Order, sodium: str = "122", **more: Any) -> Story:
     )
 
 
-# A patient of 34 kg: drowsy, with a seizure, and after an acute fall.
+# An osmolality that is not low, with all that makes it: the number is an artifact.
+NORMAL_OSMOLALITY = (
+    result("serum-osmolality", 291),
+    result("glucose", 95),
+    result("bun", 12),
+)
+
+# A patient of 34 kg: confused, with a seizure, after an acute fall, and confused after one.
 LIGHT = (
     Story(
         sodium="117",
@@ -324,6 +333,7 @@ LIGHT = (
     ),
     seized(results=(result("weight", 34, 24),)),
     acute(results=(result("weight", 34, 24),)),
+    acute(problems=(CONFUSED,), results=(result("weight", 34, 24),)),
 )
 DILUTE = (result("urine-osmolality", 95),)
 HIGH_RISK = problem("malnutrition", days=40)
@@ -412,6 +422,14 @@ CHARTS: tuple[Story, ...] = (
     drowned(SEIZURE, problem("stimulant-poisoning", days=0.1), before=None),
     *REACHED,
     *LIGHT,
+    seized(results=NORMAL_OSMOLALITY),
+    Story(sodium="119", setting="inpatient", problems=(DROWSY,), results=NORMAL_OSMOLALITY),
+    Story(
+        sodium="119",
+        setting="inpatient",
+        problems=(DROWSY,),
+        results=(result("triglyceride", 4200),),
+    ),
     in_siadh(isotonic("1000")),
     in_siadh(replace(isotonic("1000"), fluid_name=RecordText("sodium chloride 0.9% 1000 mL"))),
     drawn(),

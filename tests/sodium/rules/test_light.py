@@ -10,7 +10,8 @@ from tests.sodium.patients import Story, result
 from tests.sodium.rules.cases import fired
 from tests.sodium.rules.charts import LIGHT
 
-BY_WEIGHT = {"give-by-weight", "single-bolus-by-weight"}
+BY_WEIGHT = {"give-by-weight", "single-bolus-by-weight", "bolus-now-by-weight"}
+IDS = ["confused", "seizure", "acute fall", "confused after a fall"]
 
 
 def boluses(story: Story, profile: str) -> set[str]:
@@ -20,7 +21,7 @@ def boluses(story: Story, profile: str) -> set[str]:
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-@pytest.mark.parametrize("story", LIGHT, ids=["drowsy", "seizure", "acute fall"])
+@pytest.mark.parametrize("story", LIGHT, ids=IDS)
 def test_a_light_patient_gets_a_bolus_by_weight(story: Story, profile: str) -> None:
     told = boluses(story, profile)
     assert told
@@ -28,7 +29,7 @@ def test_a_light_patient_gets_a_bolus_by_weight(story: Story, profile: str) -> N
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-@pytest.mark.parametrize("story", LIGHT, ids=["drowsy", "seizure", "acute fall"])
+@pytest.mark.parametrize("story", LIGHT, ids=IDS)
 def test_from_fifty_kilograms_on_the_bolus_is_that_of_the_profile(
     story: Story, profile: str
 ) -> None:

@@ -309,8 +309,8 @@ def test_f27_the_intake_is_no_subject_while_sodium_rises_too_fast() -> None:
 
 def test_f1_vomiting_after_an_acute_fall_names_the_bolus_for_now() -> None:
     fell = ward(121, 1, results=(result("sodium", 137, 47),), problems=(problem("vomiting"),))
-    assert "bolus-now" in keys(fired(fell.case())["PV-ENC"])
-    assert "bolus-european" in keys(fired(fell.case("european"))["PV-SYMP"])
+    assert "bolus-now-aasld" in keys(fired(fell.case())["PV-ENC"])
+    assert "bolus-now-european" in keys(fired(fell.case("european"))["PV-SYMP"])
     slow = replace(fell, results=(result("sodium", 137, 52),))
     assert "single-bolus-aasld" in keys(fired(slow.case())["PV-ENC"])
 
