@@ -107,6 +107,7 @@ RESCUE_SUMMARY = {
     "unproven": "unproven-rescue",
 }
 UNDILUTED = ("unproven", "unproven-rescue")
+BOTH_ENDS = 2  # the samples of a rise with none between them
 
 
 def treat_first(case: Case, order: Order) -> list[Line]:
@@ -412,6 +413,8 @@ def rising_already(case: Case, order: Order, drug: str) -> Finding:
         require(unread_lately(case) is None, RISE_UNREAD)
         skip("not-rising", rise=_shown_rise(case, case.rate.rise_now))
     variant = _rise_variant(case, order, pair)
+    indicator = _rise_indicator(case, pair)
+    pair = _as_measured(case, pair) if variant == "over" else pair
     facts: dict[str, Fact | Decimal] = {"rise": _shown_rise(case, pair.rise)}
     if variant in ("over", "reached", "goal", "near", "earlier"):
         facts["limit"] = rise_limit(case)
@@ -419,7 +422,6 @@ def rising_already(case: Case, order: Order, drug: str) -> Finding:
         facts["hours"] = in_hours(pair.span)
     if variant.startswith("remembered"):
         facts["date"] = on_day(case, pair.end.at)
-    indicator = _rise_indicator(case, pair)
     offer = _sodium_with_the_order(case, order, supported=False)
     if indicator == "critical" and _may_remove_raising(case, order):
         offer.append(remove(order, drug))
@@ -474,6 +476,21 @@ def _recovered(case: Case, pair: RatePair) -> bool:
         return True
     began_nearly_normal = pair.base >= limits.rate_recovered_base_from
     return began_nearly_normal and pair.end_value > limits.rate_normal_above
+
+
+def _as_measured(case: Case, pair: RatePair) -> RatePair:
+    """Returns the measured rise of a shorter time if it is above the limit too: it is recognized.
+
+    The estimate of a value 24 h ago is arithmetic.
+    """
+    if pair.observed or pair.glucose or pair.window != "day" or len(pair.used) <= BOTH_ENDS:
+        return pair
+    start, end = pair.used[1], pair.end
+    rise = end.value - start.value
+    if rise <= rise_limit(case):
+        return pair
+    over = end.at - start.at
+    return replace(pair, base=start.value, base_at=start.at, rise=rise, over=over, observed=True)
 
 
 def _rise_variant(case: Case, order: Order, pair: RatePair) -> str:

@@ -529,3 +529,12 @@ def test_every_rule_has_something_to_say_of_an_unrelated_order() -> None:
     scene = Scene(says="", order=selected("omeprazole"), story=Story(sodium="118"))
     assert scene.findings() == {}
     assert set(scene.outcomes()) == set(BOOK.order)
+
+
+def test_f22_a_rise_above_the_limit_is_told_as_it_was_measured() -> None:
+    before = (result("sodium", 121, 16), result("sodium", 120, 40))
+    story = Story(sodium="132", sodium_hours=1, setting="inpatient", results=before)
+    scene = Scene(says="measured", order=selected("tolvaptan"), story=story)
+    found = scene.findings()["OS-HTS-OVER"]
+    assert (found.facts["rise"], found.facts["hours"]) == ("11", "15")
+    assert "rise-measured" in [told.key for told in found.why]
