@@ -31,6 +31,7 @@ NUMBERS, WORDS = "knowledge/thresholds.toml", "knowledge/words.toml"
 # B.7 of docs/clinical-decisions.md: public, and stable for ever.
 TOPICS = frozenset(
     {
+        "demyelinationSigns",
         "dialysisLowSodium",
         "dischargeAfterOvercorrection",
         "dischargeLowSodium",

@@ -152,6 +152,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     rate_earlier_hours: timedelta
     rate_was_hours: timedelta
     rate_remembered_days: timedelta  # F4
+    demyelination_signs_hours: timedelta  # F4
+    demyelination_relower_hours: timedelta  # F4
     relowered_from: Decimal  # F4
     rate_methods_margin: Decimal
     rate_least_minutes: timedelta

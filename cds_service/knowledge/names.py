@@ -382,6 +382,9 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
     bleeding_gut: ProblemSet
     # risk of osmotic demyelination (B.0.6)
     demyelination_risk: ProblemSet
+    demyelination_signs: ProblemSet  # after too fast a rise (F4)
+    demyelination_known: ProblemSet  # the diagnosis
+    demyelination_unspecific: ProblemSet  # of the signs
     needs_thiamine: ProblemSet  # F27
     low_potassium: ProblemSet
     # fluid restriction (M9, M15)
@@ -519,7 +522,8 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def symptoms(self) -> tuple[ProblemSet, ...]:
         """Returns the sets whose members a card may name as a symptom."""
-        return (self.severe, self.severe_when_profound, self.moderate, self.mild, self.cramp)
+        usual = (self.severe, self.severe_when_profound, self.moderate, self.mild, self.cramp)
+        return (*usual, self.demyelination_signs)
 
     @property
     def evidence(self) -> tuple[ProblemSet, ...]:

@@ -35,6 +35,7 @@ from cds_service.sodium.rules.bolus import (
 from cds_service.sodium.rules.book import chart_rule
 from cds_service.sodium.rules.braking import made_by_glucose
 from cds_service.sodium.rules.culprits import culprit_lines, culprit_step, culprits
+from cds_service.sodium.rules.demyelination import demyelination
 from cds_service.sodium.rules.desmopressin import (
     emergency_lines,
     never_stop_lines,
@@ -941,12 +942,15 @@ def _fell(case: Case) -> bool:
 def _leading_symptom(case: Case) -> str:
     """Returns the symptom of the summary that this sodium may cause; cramps lead (S15).
 
-    The card answers cramps. A severe symptom is not explained by mild low sodium (M2).
+    The card answers cramps. A severe symptom is not explained by mild low sodium (M2), and a sign
+    of demyelination has a card of its own (F4).
     """
-    symptoms = case.symptoms
+    symptoms, found = case.symptoms, demyelination(case)
     if symptoms.cramp:
         return joined("symptom", [Problem.CRAMP])
-    return joined("symptom", (*symptoms.moderate, *symptoms.mild)[:1])
+    signs = found.signs if found is not None else ()
+    named = [one for one in (*symptoms.moderate, *symptoms.mild) if one not in signs]
+    return joined("symptom", named[:1])
 
 
 def _symptom_variant(case: Case, symptom: str, informs: bool) -> str:
@@ -1132,29 +1136,33 @@ def _steady_outside(case: Case) -> bool:
 def over_corrected(case: Case) -> Finding:
     """The card comes if sodium rose, or is rising, above the limit of the active profile."""
     worst = _worst_rise("RATE-OVER", case)
-    return _card(case, worst, [*_over_lines(case), rate_watch(case)])
+    return _card(case, worst, [*over_lines(case), rate_watch(case)])
 
 
 @chart_rule("RATE-NEAR")
 def near_limit(case: Case) -> Finding:
     """The card comes if sodium rose above the goal at high risk, or near the limit."""
     worst = _worst_rise("RATE-NEAR", case)
+    return _card(case, worst, near_lines(case, rate_watch(case)))
+
+
+def near_lines(case: Case, next_sodium: Line) -> list[Line]:
+    """Returns what to do near the limit, with the next sodium among it."""
     raising = [*_raising_drugs(case), *running_restriction(case), *_keep_antidiuretics(case)]
     if limit_reached(case):
         brake = [*_brake_lines(case), *_stopped_antidiuretic(case)]
         hold = hold_line(case, "stop-raising", what=what_raises(case))
-        return _card(case, worst, [hold, *raising, *brake, rate_watch(case)])
+        return [hold, *raising, *brake, next_sodium]
     by_itself = [*_by_itself(case), *_stopped_antidiuretic(case)]
     known = by_itself and not raising and case.medicines_known
     slow = [] if known else [line("slow-down", what=what_raises(case))]
     if case.rate.presses:
         # The limit is a matter of hours: what runs is stopped first, and what comes is got ready.
         ready = [] if by_itself else [line("urine-ready", keep=True)]
-        steps = [*by_itself, *(raising or slow), limit_line(case), *ready, rate_watch(case)]
-        return _card(case, worst, [*steps, *(slow if raising else [])])
+        steps = [*by_itself, *(raising or slow), limit_line(case), *ready, next_sodium]
+        return [*steps, *(slow if raising else [])]
     # How far sodium may still rise is read in ten seconds, before names that can be many.
-    do = [*by_itself, *slow, limit_line(case), *raising, rate_watch(case)]
-    return _card(case, worst, do)
+    return [*by_itself, *slow, limit_line(case), *raising, next_sodium]
 
 
 def _by_itself(case: Case) -> list[Line]:
@@ -1256,7 +1264,7 @@ def _is_told(note: str, do: list[Line]) -> bool:
     return note == "dialysis" and any(told.key == "check-dialysate" for told in do)
 
 
-def _over_lines(case: Case) -> list[Line]:
+def over_lines(case: Case) -> list[Line]:
     """Returns what to do above the limit; a rise by dialysis or by a wrong sample comes first."""
     rate = case.rate
     raising = [*_raising_drugs(case), *running_restriction(case), *_keep_antidiuretics(case)]

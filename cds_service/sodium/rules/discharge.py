@@ -16,6 +16,12 @@ from cds_service.sodium.correction_rate import RatePair
 from cds_service.sodium.exposure import Exposure, stopped_lately
 from cds_service.sodium.results import Band
 from cds_service.sodium.rules.book import discharge_rule
+from cds_service.sodium.rules.danger import near_lines, over_lines
+from cds_service.sodium.rules.demyelination import (
+    Demyelination,
+    demyelination,
+    demyelination_care,
+)
 from cds_service.sodium.rules.follow_up import (
     NOW,
     RATE_OVER,
@@ -37,16 +43,22 @@ from cds_service.sodium.rules.gates import (
     require_unexplained_by_glucose,
     result_lines,
     shown_sodium,
-    still_shedding,
     surgery_lines,
     undiluted_lines,
 )
-from cds_service.sodium.rules.not_home_yet import NotHomeYet, adrenal_evidence, not_home_yet
+from cds_service.sodium.rules.not_home_yet import (
+    NotHomeYet,
+    adrenal_evidence,
+    failing_organs,
+    not_home_yet,
+)
 from cds_service.sodium.rules.plan import (
     combination_lines,
+    diuretics_to_stop,
     drink_after_surgery,
     risk_lines,
     salt_tablet_lines,
+    stop_lines,
 )
 from cds_service.sodium.rules.room import passed_limit
 from cds_service.sodium.rules.written_anew import written_anew
@@ -69,13 +81,14 @@ GIVES_WAY_TO_ANEW = ("fall", "open", "treated", "known")
 @discharge_rule("DC-OVER")
 def over_corrected(case: Case) -> Finding:
     """The card comes if sodium rises too fast now, or did within the last week."""
-    variant, pair = _rise(case)
-    limits, rate = case.limits, case.rate
-    due = limits.repeat_daily_hours if variant == "was" else rate_due(case)
+    signs = demyelination(case)
+    variant, pair = _rise(case) if signs is None else ("signs", signs.pair)
+    limits, rate, was = case.limits, case.rate, not _not_home_yet(case)
+    due = _due_after_a_rise(case, signs)
     until = day_of(case, pair.end.at + limits.rate_remembered_days)
-    first = [] if variant == "was" else [line("stay", keep=True)]
+    steps = _steps_of_the_chart(case)
     return card(
-        "critical" if variant != "was" and rate.level == "critical" else "warning",
+        _level_of_rise(case, signs),
         variant,
         rise=number(pair.rise, (rate.limit, limits.rate_goal)),
         average=number(pair.per_day, (rate.limit,)),
@@ -83,32 +96,57 @@ def over_corrected(case: Case) -> Finding:
         limit=rate.limit,
         date=on_day(case, pair.end.at),
         until=until,
+        more_facts={"signs": signs.shown} if signs is not None else {},
         do=[
-            *first,
-            *_brake(case, variant),
-            watch_by_day(case, REPEAT_BY, due) if variant == "was" else watch(case, REPEAT_BY, due),
-            line("come-back", until=until, keep=True),
+            *_keeps_after_a_rise(signs, home=variant == "was"),
+            *steps,
+            *(demyelination_care(case, signs, steps) if signs is not None else []),
+            watch_by_day(case, REPEAT_BY, due) if was else watch(case, REPEAT_BY, due),
+            *([line("come-back", until=until, keep=True)] if signs is None else []),
             *_goes_on(case),
-            *_potassium_open(case),
-            *_meant_to_stop(case),
-            line("examine"),
+            *_potassium_open(case, rising=True),
+            *([] if steps else _meant_to_stop(case)),
+            *([line("examine")] if signs is None else []),
         ],
-        why=[*_risk(case, variant), *_what_is_uncertain(case)],
-        offer=[repeat_sodium(case, due, "urgent", day_only=variant == "was")],
+        why=[*_risk(case, past=was), *_what_is_uncertain(case)],
+        offer=[repeat_sodium(case, due, "urgent", day_only=was)],
     )
 
 
-def _risk(case: Case, variant: str) -> list[Line]:
+def _level_of_rise(case: Case, signs: Demyelination | None) -> Indicator:
+    """Returns critical if the card on the rise would be, or beside telling signs (F4)."""
+    now = _not_home_yet(case) and case.rate.level == "critical"
+    return "critical" if now or (signs is not None and signs.indicator == "critical") else "warning"
+
+
+def _due_after_a_rise(case: Case, signs: Demyelination | None) -> timedelta:
+    """Returns when sodium is due: as on the chart, now beside signs, else the next day."""
+    if _not_home_yet(case):
+        return rate_due(case)
+    return case.limits.repeat_daily_hours if signs is None else NOW
+
+
+def _keeps_after_a_rise(signs: Demyelination | None, *, home: bool) -> list[Line]:
+    """Returns what keeps the patient here: signs of demyelination, or a rise that goes on."""
+    if signs is not None:
+        return [line("signs-stay", keep=True), line("demyelination-mri", keep=True)]
+    return [] if home else [line("stay", keep=True)]
+
+
+def _steps_of_the_chart(case: Case) -> list[Line]:
+    """Returns what the chart's card says to do about a rise that goes on, by the same function."""
+    if not _not_home_yet(case):
+        return []
+    over = case.rate.rule == RATE_OVER
+    steps = over_lines(case) if over else near_lines(case, watch(case, REPEAT_BY))
+    return [told for told in steps if told.key not in (REPEAT_BY, "neuro-checks")]
+
+
+def _risk(case: Case, *, past: bool) -> list[Line]:
     """Returns the risk of demyelination: after the rise without a goal, which is of no use then."""
-    if variant != "was" or not case.risk.high:
+    if not past or not case.risk.high:
         return risk_lines(case)
     return [line("risk-then", evidence=joined("evidence", case.risk.reasons), keep=True)]
-
-
-def _brake(case: Case, variant: str) -> list[Line]:
-    """Returns that sodium goes on rising by itself, as the chart says it (F27)."""
-    urine = still_shedding(case) if variant.startswith("now") else None
-    return [] if urine is None else [line("brake", value=urine, keep=True)]
 
 
 def _not_home_yet(case: Case) -> bool:
@@ -151,6 +189,7 @@ def low(case: Case) -> Finding:
     anew = ", ".join(list(written_anew(case, stay))[: int(limits.suspects_to)])
     if anew and variant in GIVES_WAY_TO_ANEW:
         variant = ANEW
+    first = here.first if here is not None else tuple(_first_steps(variant))
     return card(
         here.indicator if here is not None else _indicator(case, stay, variant),
         variant,
@@ -164,7 +203,9 @@ def low(case: Case) -> Finding:
         lowest=lowest.shown if lowest is not None else latest.shown,
         since=month_name(since, case.snapshot.now, case.snapshot.zone) if since else "",
         do=[
-            *(here.first if here is not None else _first_steps(variant)),
+            *first,
+            *_organs_untold(case, variant),
+            *[told for told in _diuretics_stop(case) if told not in first],
             *salt_tablet_lines(case),
             *_think_adrenal(case, variant),
             *surgery_lines(case),
@@ -243,6 +284,8 @@ def _suspected(case: Case, stay: Stay) -> list[Exposure]:
     """
     suspects = case.exposures.suspects if case.sodium.low else ()
     left_out = {*stay.treatments, *needed_at_home(case), *written_anew(case, stay)}
+    if failing_organs(case):  # the line that stops them leaves no choice
+        left_out |= {exposure.drug.name for exposure in diuretics_to_stop(case)}
     taken = [e for e in suspects if not drains(case, e.drug) and e.drug.name not in left_out]
     weak = case.sets.weak_tiers if surgery_lines(case) else ()
     return [e for e in taken if e.drug.tier not in weak]
@@ -323,6 +366,17 @@ def _home_after_surgery(case: Case) -> list[Line]:
     if not surgery_lines(case):
         return []
     return [line("pituitary-home" if drink_after_surgery(case) else "pituitary-return", keep=True)]
+
+
+def _diuretics_stop(case: Case) -> list[Line]:
+    """Returns which diuretics stop, on every card of a sodium far too low (M14)."""
+    return stop_lines(case) if failing_organs(case) else []
+
+
+def _organs_untold(case: Case, variant: str) -> list[Line]:
+    """Returns failing kidneys and cirrhosis under diuretics, if the summary does not name them."""
+    found = failing_organs(case) if variant != "organ" else ()
+    return [line("also-keeps", evidence=joined("evidence", found), keep=True)] if found else []
 
 
 def _first_steps(variant: str) -> list[Line]:
@@ -504,8 +558,11 @@ def _goes_on(case: Case) -> list[Line]:
     return [line(key, drugs=", ".join(named[key]), keep=True) for key in named if named[key]]
 
 
-def _potassium_open(case: Case) -> list[Line]:
-    """Returns a potassium that is not settled; on dialysis that team plans it (F59)."""
+def _potassium_open(case: Case, *, rising: bool = False) -> list[Line]:
+    """Returns a potassium that is not settled; on dialysis that team plans it (F59).
+
+    After too fast a rise it is said that potassium raises sodium as sodium does.
+    """
     limits = case.limits
     potassium = case.readings.latest(Analyte.POTASSIUM, limits.measured_days)
     if potassium is None or case.dialysis:
@@ -514,7 +571,8 @@ def _potassium_open(case: Case) -> list[Line]:
     if not (potassium.below(low) or potassium.above(high)):
         return []
     time = at(case, potassium.at, potassium.day_only)
-    return [line("potassium-open", value=potassium.value, time=time, keep=True)]
+    key = "potassium-counts" if rising and potassium.below(low) else "potassium-open"
+    return [line(key, value=potassium.value, time=time, keep=True)]
 
 
 def _meant_to_stop(case: Case) -> list[Line]:

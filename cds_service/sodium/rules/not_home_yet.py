@@ -61,7 +61,11 @@ def not_home_yet(case: Case, stay: Stay) -> NotHomeYet | None:
     falling = _falls(case, stay)
     if falling is None:
         return _adrenal(case, stay) or _organ(case)
-    return NotHomeYet(variant="falling", fall=falling, first=(line("falling-first", keep=True),))
+    falls = line("falling-first", keep=True)
+    kept = _adrenal(case, stay) or _organ(case)
+    if kept is not None and case.sodium.band is not Band.SEVERE:
+        return replace(kept, first=(kept.first[0], falls, *kept.first[1:]))
+    return NotHomeYet(variant="falling", fall=falling, first=(falls,))
 
 
 def _adrenal(case: Case, stay: Stay) -> NotHomeYet | None:
@@ -79,20 +83,27 @@ def _organ(case: Case) -> NotHomeYet | None:
 
     In the severe band the card keeps the patient here in any case.
     """
-    low = in_use(case) < case.limits.discharge_home_from
-    if not low or case.sodium.band is Band.SEVERE or case.sodium.stable_since is not None:
+    if case.sodium.band is Band.SEVERE or case.sodium.stable_since is not None:
         return None
-    window, stops = red_flag_window(case), stop_lines(case)
+    found = failing_organs(case)
+    if not found:
+        return None
+    first = (line("senior-first", keep=True), *stop_lines(case))
+    return NotHomeYet(variant="organ", why=joined("evidence", found), first=first)
+
+
+def failing_organs(case: Case) -> tuple[str, ...]:
+    """Returns kidneys that fail, and cirrhosis under diuretics that should stop (M9, M14)."""
+    if in_use(case) >= case.limits.discharge_home_from:
+        return ()
+    window = red_flag_window(case)
     injured = case.problems.has_current(Problem.ACUTE_KIDNEY_INJURY, window)
     rises = creatinine_rise(case, window) is not None
     found: tuple[str, ...] = (Sign.CREATININE_RISE,) if rises else ()
     found += (Problem.ACUTE_KIDNEY_INJURY,) if injured and not rises else ()
-    if liver_forbids_diuretics(case) and stops:
+    if liver_forbids_diuretics(case) and stop_lines(case):
         found += case.problems.active(case.sets.cirrhosis)[:1]
-    if not found:
-        return None
-    first = (line("senior-first", keep=True), *stops)
-    return NotHomeYet(variant="organ", why=joined("evidence", found), first=first)
+    return found
 
 
 def adrenal_evidence(case: Case) -> str:

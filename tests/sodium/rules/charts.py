@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from cds_service.sodium.snapshot import Order, Setting
+from cds_service.sodium.snapshot import Order, Problem, Setting
 from cds_service.terminology.types import Nutrition, RecordText, Saline
 from tests.sodium.patients import Story, isotonic, order, problem, result
 
@@ -398,7 +398,25 @@ OPERATED = (
     operated(124, 129, 134, 140, results=(CORTISOL_ENOUGH,)),
 )
 
+
+def after_a_rise(*signs: Problem, sodium: str = "138", risen: str = "128") -> Story:
+    """Sodium rose from 107 within 12 h, five days ago, and these signs were recorded since."""
+    return Story(
+        sodium=sodium,
+        setting="inpatient",
+        results=(result("sodium", 107, 132), result("sodium", risen, 120)),
+        problems=signs,
+        stay_days=6,
+    )
+
+
+AFTER_A_RISE = (
+    after_a_rise(problem("dysarthria", "dysphagia", days=0.5)),
+    after_a_rise(problem("gait", days=3), sodium="131"),
+)
+
 CHARTS: tuple[Story, ...] = (
+    *AFTER_A_RISE,
     after_surgery(),
     after_surgery(SEIZURE),
     diluted(),
