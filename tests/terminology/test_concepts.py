@@ -238,6 +238,7 @@ def test_no_normal_glasgow_item_is_a_severe_symptom(matcher: ConceptMatcher) -> 
 
 
 CONTRACT = """
+    dysarthria locked-in tetraplegia
 hypoglycemia insulinoma
 hepatic-failure acute-liver-failure head-injury ischemic-stroke brain-tumor neurosurgery dysphagia
 adverse-effect-snri hyponatremia siadh cirrhosis pbc advanced-liver alcoholic-hepatitis portal-hypertension ascites

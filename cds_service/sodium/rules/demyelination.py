@@ -12,6 +12,7 @@ from cds_service.engine.wording import in_hours, joined, number
 from cds_service.sodium.case import Case
 from cds_service.sodium.correction_rate import RatePair
 from cds_service.sodium.rules.book import chart_rule
+from cds_service.sodium.rules.follow_up import repeat_sodium, watch
 from cds_service.sodium.rules.gates import on_day
 from cds_service.sodium.snapshot import Problem
 
@@ -111,5 +112,7 @@ def signs_after_a_rise(case: Case) -> Finding:
             line("demyelination-mri", keep=True),
             *demyelination_care(case, found, []),
             line("demyelination-other", keep=True),
+            watch(case, "repeat-by"),
         ],
+        offer=[repeat_sodium(case, priority="urgent")],
     )
