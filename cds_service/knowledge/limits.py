@@ -383,6 +383,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     potassium_told_below: Decimal
     thiazide_potassium_below: Decimal
     creatinine_told_above: Decimal
+    demeclocycline_egfr_below: Decimal
     egfr_told_below: Decimal
     calcium_told_above: Decimal
     calcium_told_below: Decimal

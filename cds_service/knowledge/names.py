@@ -66,6 +66,7 @@ class DrugClass(StrEnum):
     CYP3A_MODERATE = "cyp3a-moderate"
     DEMECLOCYCLINE = "demeclocycline"
     DESMOPRESSIN = "desmopressin"
+    DIALYSIS_FLUID = "dialysis-fluid"
     GLUCOCORTICOID = "glucocorticoid"
     GLUCOCORTICOID_DEPOT = "glucocorticoid-depot"
     GLUCOCORTICOID_INHALED = "glucocorticoid-inhaled"

@@ -191,7 +191,7 @@ def low(case: Case) -> Finding:
         variant = ANEW
     first = here.first if here is not None else tuple(_first_steps(variant))
     return card(
-        here.indicator if here is not None else _indicator(case, stay, variant),
+        here.indicator if here is not None else _at_least(case, stay, variant),
         variant,
         na=shown_sodium(case),
         age=age,
@@ -223,6 +223,20 @@ def low(case: Case) -> Finding:
         why=[*_evidence(case, stay, variant), *_what_is_uncertain(case)],
         offer=[repeat_sodium(case, due, "urgent" if due <= NOW else "routine", day_only=True)],
     )
+
+
+def _at_least(case: Case, stay: Stay, variant: str) -> Indicator:
+    """Returns the level: a drug that would be a warning at a normal sodium is one here too."""
+    indicator = _indicator(case, stay, variant)
+    harmful = indicator == "info" and _was_serious(case, stay, _culprits(case, stay))
+    return "warning" if harmful else indicator
+
+
+def _was_serious(case: Case, stay: Stay, culprits: Mapping[str, Exposure]) -> bool:
+    """Returns whether sodium was far too low with these drugs, or the record blames one (F24)."""
+    lowest = stay.lowest if stay.was_low else None
+    serious = lowest is not None and stay.value(lowest) < case.limits.rechallenge_below
+    return bool(culprits) and (serious or any(_is_blamed(case, e) for e in culprits.values()))
 
 
 def _keeps_here(case: Case, stay: Stay) -> NotHomeYet | None:

@@ -251,8 +251,10 @@ def hypotonic(case: Case, order: Order, _hypotonic: bool) -> Finding:
 
     Beside a drug under which the kidney keeps all water it speaks before sodium has fallen (F25).
     """
-    keeper = _water_keeper(case, order)
     is_low = _low_now(case)
+    keeper = _water_keeper(case, order)
+    if keeper is None and not is_low:
+        keeper = _cytotoxic_by_vein(case, order)
     if keeper is None or is_low or order.tube_water:
         _require_large_in_low_sodium(case, _hypotonic_ml(order))
     else:
@@ -380,6 +382,17 @@ def _water_keeper(case: Case, order: Order) -> DrugMatch | None:
     return next(iter((*beside(case, order, *wanted.members), *within)), None)
 
 
+def _cytotoxic_by_vein(case: Case, order: Order) -> DrugMatch | None:
+    """Returns a cytotoxic drug that is given by vein beside the order (F25).
+
+    Under cyclophosphamide and vincristine the kidney keeps water for a day, from any sodium.
+    """
+    wanted = case.sets.cytotoxics
+    taken = [one for e in case.exposures.of(*wanted.members) for one in e.orders]
+    given = [one for one in (*taken, *other_drafts(case, order)) if one.route == "iv"]
+    return next((drug for one in given for drug in one.drugs if drug.cls in wanted), None)
+
+
 def _is_clamp(case: Case, order: Order) -> bool:
     """Tells whether desmopressin beside the order may brake a rise of sodium (S13).
 
@@ -415,10 +428,8 @@ def _beside_water_keeper(case: Case, order: Order, keeper: DrugMatch) -> Finding
 
 def _keeper_lines(case: Case, keeper: DrugMatch) -> list[Line]:
     """Returns whether the drug goes on; desmopressin and fluid may belong together."""
-    return [
-        line("keeper-needed" if _low_now(case) else "keeper-goes-on", drug=keeper.name),
-        line("insipidus-differs"),
-    ]
+    goes_on = line("keeper-needed" if _low_now(case) else "keeper-goes-on", drug=keeper.name)
+    return [goes_on] if keeper.cls in case.sets.cytotoxics else [goes_on, line("insipidus-differs")]
 
 
 def _removal_while_kept(case: Case, order: Order) -> list[Suggestion]:

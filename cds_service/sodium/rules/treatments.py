@@ -174,8 +174,9 @@ def salt_load(case: Case, _order: Order, drug: str) -> Finding:
 
 
 def is_dialysis(order: Order) -> bool:
-    """Tells whether the order is about hemodialysis, hemofiltration or the like (F26)."""
-    return order.kind == "service" and Problem.DIALYSIS_SESSION in order.about
+    """Tells whether the order is about hemodialysis, hemofiltration or its fluid (F26)."""
+    session = order.kind == "service" and Problem.DIALYSIS_SESSION in order.about
+    return session or drug_of(order, DrugClass.DIALYSIS_FLUID) is not None
 
 
 @order_rule("OS-DIALYSIS", is_dialysis, otherwise="no-dialysis")
@@ -397,7 +398,7 @@ def demeclocycline(case: Case, order: Order, drug: DrugMatch) -> Finding:
     if not for_low_sodium(order):
         require_recorded(case, case.sodium.low, "other-reason")
         require(case.sodium.freshness is not Freshness.STALE, "other-reason")
-    weak_organ = cirrhosis(case) or recorded(case, Problem.CKD_4_5) or case.dialysis
+    weak_organ = cirrhosis(case) or _weak_kidney(case)
     return card(
         "warning" if weak_organ else "info",
         "european" if case.limits.profile == EUROPEAN else "main",
@@ -410,6 +411,15 @@ def demeclocycline(case: Case, order: Order, drug: DrugMatch) -> Finding:
         why=["onset-slow"],
         offer=[sodium_today()],
     )
+
+
+def _weak_kidney(case: Case) -> bool:
+    """Tells whether a kidney disease of any stage is recorded or measured, or dialysis."""
+    limits, recent = case.limits, case.limits.measured_days
+    if case.dialysis or recorded(case, Problem.CKD_4_5, *case.sets.weak_kidney.members):
+        return True
+    filtration = case.readings.latest(Analyte.EGFR, recent)
+    return filtration is not None and filtration.below(limits.demeclocycline_egfr_below)
 
 
 # Drugs that are a question in cirrhosis (S14, S15)

@@ -77,6 +77,7 @@ def defined(order: Order) -> Concern:
         return "with sodium"
     treats = systemic and treating and not lithium_for_another_reason
     dialysis = order.kind == "service" and "dialysis-session" in order.about
+    dialysis = dialysis or "dialysis-fluid" in classes
     by_vein = systemic and order.route in ("iv", "unknown") and "mannitol" in classes
     rinses = systemic and order.irrigation and bool({"mannitol", "osmotic-agent"} & classes)
     moves_water = by_vein or rinses or order.asks_to_drink

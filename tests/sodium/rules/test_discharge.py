@@ -735,7 +735,7 @@ DISCHARGES = [
     Discharge(
         says="off for less than a day: the prescription of the ward is carried over",
         story=recovered("133", off(days=1), anew("paroxetine", 0.05)),
-        fires={"DC-LOW": "info open"},
+        fires={"DC-LOW": "warning open"},
         shows=("culprit-gently",),
         hides=("anew",),
     ),
@@ -753,7 +753,7 @@ DISCHARGES = [
     Discharge(
         says="never stopped",
         story=recovered("133", anew("paroxetine", 60)),
-        fires={"DC-LOW": "info open"},
+        fires={"DC-LOW": "warning open"},
         shows=("culprit-gently",),
         hides=("anew",),
     ),

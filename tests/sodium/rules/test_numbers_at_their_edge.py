@@ -157,3 +157,15 @@ def test_f22_no_potassium_is_given_above_5_5_also_if_cortisol_is_enough(
     )
     found = scene.findings().get("OS-RAISE")
     assert (found is not None and found.variant == "potassium-high") is high
+
+
+@pytest.mark.parametrize(("filtration", "level"), [("59", "warning"), ("60", "info")])
+def test_demeclocycline_meets_a_weak_kidney_below_an_egfr_of_60(
+    filtration: str, level: str
+) -> None:
+    scene = Scene(
+        says=f"N10: demeclocycline at an eGFR of {filtration}",
+        order=selected("demeclocycline"),
+        story=Story(sodium="126", setting="inpatient", results=(result("egfr", filtration, 20),)),
+    )
+    assert scene.findings()["OS-DEMECLO"].indicator == level
