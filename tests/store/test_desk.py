@@ -27,6 +27,7 @@ from cds_service.store.shown import ShownTable
 from cds_service.store.tables import AUDIT
 from cds_service.store.used_tokens import UsedTokens, used_tokens_file
 from tests.databases import Server
+from tests.patience import PATIENCE_S
 from tests.store.test_recorder import a_call, rows
 from tests.store.test_retention import a_feedback
 
@@ -61,7 +62,7 @@ def test_who_asks_does_not_wait_for_work_that_hangs_and_the_next_ones_not_at_all
     assert desk.begin(lambda: began.append(True)) is None
     go_on.set()
     until(lambda: not desk.resting)
-    desk.ask(lambda: began.append(True))
+    desk.ask(lambda: began.append(True), PATIENCE_S)
     assert began == [True], "it is asked again as soon as the thread that hung is back"
 
 
@@ -72,13 +73,13 @@ def test_work_whose_caller_has_gone_is_not_begun() -> None:
         desk.begin(lambda: go_on.wait(HANGS_S))
     assert refused(lambda: desk.ask(lambda: begun.append(True))) == "NotInTime"
     go_on.set()
-    desk.ask(lambda: None)
+    desk.ask(lambda: None, PATIENCE_S)
     assert begun == []
 
 
 def test_an_error_of_the_work_reaches_who_asked() -> None:
     with pytest.raises(ZeroDivisionError):
-        Desk().ask(lambda: 1 // 0)
+        Desk().ask(lambda: 1 // 0, PATIENCE_S)
 
 
 def test_a_caller_that_was_woken_late_waits_on(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -202,4 +203,4 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def test_the_database_of_a_test_is_asked_at_its_desk(database: Database) -> None:
-    assert database.desk.ask(database.ping)
+    assert database.desk.ask(database.ping, PATIENCE_S)

@@ -13,12 +13,13 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 
+from cds_service.store import engine as store_engine
 from cds_service.store import schema
 from cds_service.store.engine import make_engine, open_database, sqlite_url, upgrade
 from cds_service.store.recorder import insert_calls
 from cds_service.store.schema import known_revisions, revision
 from cds_service.store.tables import AUDIT, ISSUED
-from tests.patience import until
+from tests.patience import PATIENCE_S, until
 from tests.store.test_recorder import a_call
 
 FIRST_WITH_CALLS = "0003"
@@ -57,6 +58,12 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return sqlite_url(tmp_path)
     return str(request.getfixturevalue("postgres").fresh("way_back"))
+
+
+@pytest.fixture(autouse=True)
+def patient_with_postgresql(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that is slow to connect, as on a busy machine, is none that is down."""
+    monkeypatch.setitem(store_engine._WIRE_LIMITS, "connect_timeout", int(PATIENCE_S))
 
 
 @pytest.mark.parametrize("older", OLDER)
