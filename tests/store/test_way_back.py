@@ -62,7 +62,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture(autouse=True)
 def patient_with_postgresql(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server that is slow to connect, as on a busy machine, is none that is down."""
+    """On a busy machine PostgreSQL may be slow to connect; it is not down for that."""
     monkeypatch.setitem(store_engine._WIRE_LIMITS, "connect_timeout", int(PATIENCE_S))
 
 

@@ -57,7 +57,7 @@ NOT_DONE = (
 NAMED = [(concept, name) for concept, names in OPERATIONS.items() for name in names]
 # A word that takes back is read right before the first word that is known.
 FIRST = [(concept, name) for concept, name in NAMED if name not in INSIDE]
-# Codes that stand beside the words: a neighbor, one that says nothing, and one that nobody knows.
+# Codes beside the words: one of a related problem, one that says nothing, and an unknown one.
 BESIDE = (
     (),
     (Coding("http://hl7.org/fhir/sid/icd-10-cm", "Z98.890", "Other postprocedural states"),),
