@@ -204,7 +204,8 @@ SERVERS = {
 }
 _ANY_SERVER = f"<any({', '.join(map(repr, SERVERS))}):server>"
 _LATE = frozenset({"Condition", "MedicationRequest"})
-_LATE_S = 2.0  # beyond the deadline of a demo call, but too short to hold threads for long
+_MS = 1000.0
+_LATE_S = 0.5  # so long after the deadline of a demo call; it holds a thread until then
 STORIES = "hyponatremia-cds demo stories"
 _RECORDS = "hyponatremia-cds demo records"
 
@@ -269,7 +270,7 @@ def _suffer(server: str, type_: str) -> None:
     if server == "fhir-broken":
         raise Overloaded("This FHIR server is out of order, on purpose.")
     if server == "fhir-slow" and type_ in _LATE:
-        time.sleep(_LATE_S)
+        time.sleep(runtime().settings.deadline_ms / _MS + _LATE_S)
 
 
 def _search(type_: str, parameters: Mapping[str, str]) -> Response:

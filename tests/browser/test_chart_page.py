@@ -356,12 +356,26 @@ def test_a_discovery_that_fails_is_a_failure_and_is_asked_again(open_page: Open)
 
 
 def test_a_slow_server_costs_what_came_too_late_and_the_card_says_so(open_page: Open) -> None:
-    page = open_page("/chart/cramps-in-siadh")
+    page = open_page("/chart/cramps-in-siadh", expected=("503",))
     expect(_cards(page)).to_have_count(1)  # the call by prefetch is over
-    page.get_by_role("radio", name=re.compile("^Slow")).check()
+    _read_slowly(page)
     detail = _cards(page).first.locator(".detail")
-    expect(detail).to_contain_text("Not checked:")
-    expect(detail).to_contain_text("no answer in time")
+    expect(detail).to_contain_text(
+        "Not checked (no answer in time): problem list, current medicines"
+    )
+
+
+def _read_slowly(page: Page) -> None:
+    """Asks the slow server until a busy machine works out in 0.1 s what came by the deadline."""
+    answered = re.compile("1 card|503")
+    while True:
+        page.get_by_role("radio", name=re.compile("^Slow")).check()
+        call = _call(page, "patient-view").filter(has_text="fhir-slow")
+        expect(call).to_contain_text(answered)
+        if "503" not in call.inner_text():
+            return
+        page.get_by_role("radio", name=re.compile("^Prefetch")).check()
+        expect(_cards(page)).to_have_count(1)
 
 
 def test_live_reads_give_the_cards_of_the_prefetch(open_page: Open) -> None:
@@ -586,12 +600,14 @@ def test_a_draft_says_what_it_orders(open_page: Open) -> None:
 
 
 def test_a_call_under_way_is_seen_and_the_old_cards_are_not_taken_for_new(open_page: Open) -> None:
-    page = open_page("/chart/cramps-in-siadh")
+    page = open_page("/chart/cramps-in-siadh", expected=("503",))
     expect(_cards(page)).to_have_count(1)
     page.get_by_role("radio", name=re.compile("^Slow")).check()
     expect(_call(page, "patient-view")).to_contain_text("waiting")
     expect(page.locator("#cards-patient-view")).to_have_attribute("aria-busy", "true")
-    expect(_call(page, "patient-view")).to_contain_text("1 card")
+    # A busy machine may need more than the 0.1 s that are left after the last read.
+    expect(_call(page, "patient-view")).to_contain_text(re.compile("1 card|503"))
+    expect(page.locator("#cards-patient-view")).not_to_have_attribute("aria-busy", "true")
 
 
 def test_a_card_that_is_about_to_be_replaced_takes_no_answer_that_would_be_lost(
