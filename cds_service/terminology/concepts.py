@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 
 from msgspec import Struct
@@ -12,7 +12,7 @@ from cds_service.knowledge.words import Concept, Fluids, TextWords
 from cds_service.terminology.codes import ICD9, ICD10_FAMILY, SNOMED, canonical
 from cds_service.terminology.endings import Endings
 from cds_service.terminology.text import Negation, Phrases, Words, flat, words
-from cds_service.terminology.types import Coded, texts_of
+from cds_service.terminology.types import Coded, Coding, texts_of
 from cds_service.terminology.units import volume_after
 
 _NOT_CODE = re.compile(r"[^0-9A-Z]")
@@ -26,12 +26,63 @@ class ConceptMatch(Struct, frozen=True):
     by_text: bool = False
 
 
+class OfCode(Struct, frozen=True):
+    """What one code says: concepts, concepts that need words beside it, and if it is known."""
+
+    found: frozenset[str] = frozenset()
+    with_text: frozenset[str] = frozenset()
+    known: bool = False
+
+
+_UNKNOWN_CODE = OfCode()
+_NO_CODES: Mapping[tuple[str, str], Sequence[str]] = {}
+
+
 class _Excluded(Struct, frozen=True):
     prefixes: tuple[str, ...]
     patterns: tuple[re.Pattern[str], ...]
 
     def __contains__(self, code: str) -> bool:
         return code.startswith(self.prefixes) or any(p.match(code) for p in self.patterns)
+
+
+class ProblemCodes:
+    """The codes of conditions.toml, and those that a site adds; each deployment builds it once."""
+
+    def __init__(
+        self,
+        concepts: Mapping[str, Concept],
+        icd10_systems: frozenset[str] = ICD10_FAMILY,
+        local_codes: Mapping[tuple[str, str], Sequence[str]] = _NO_CODES,
+    ) -> None:
+        self._icd10_systems = icd10_systems
+        self._icd10 = _Prefixes({key: c.icd10 for key, c in concepts.items()})
+        self._icd10_with_text = _Prefixes({key: c.icd10_with_text for key, c in concepts.items()})
+        self._icd9 = _Prefixes({key: c.icd9 for key, c in concepts.items()})
+        self._snomed: dict[str, list[str]] = {}
+        for key, concept in concepts.items():
+            for code in concept.snomed:
+                self._snomed.setdefault(code, []).append(key)
+        self._local = {
+            (canonical(system), code.strip()): frozenset(named).intersection(concepts)
+            for (system, code), named in local_codes.items()
+        }
+
+    def of(self, coding: Coding) -> OfCode:
+        """Returns what one coding says; its system may be spelled in any way."""
+        system, code = canonical(coding.system), _NOT_CODE.sub("", coding.code.upper())
+        local = self._local.get((system, coding.code.strip()))
+        if local:
+            return OfCode(local, known=True)
+        if system in self._icd10_systems:
+            known = self._icd10.knows(code) or self._icd10_with_text.knows(code)
+            with_text = frozenset(self._icd10_with_text.of(code))
+            return OfCode(frozenset(self._icd10.of(code)), with_text, known)
+        if system == ICD9:
+            return OfCode(frozenset(self._icd9.of(code)), known=self._icd9.knows(code))
+        if system == SNOMED and code in self._snomed:
+            return OfCode(frozenset(self._snomed[code]), known=True)
+        return _UNKNOWN_CODE
 
 
 class ConceptMatcher:
@@ -42,16 +93,11 @@ class ConceptMatcher:
         concepts: Mapping[str, Concept],
         text: TextWords,
         icd10_systems: frozenset[str] = ICD10_FAMILY,
+        local_codes: Mapping[tuple[str, str], Sequence[str]] = _NO_CODES,
     ) -> None:
-        self._icd10_systems = icd10_systems
-        self._icd10 = _Prefixes({key: c.icd10 for key, c in concepts.items()})
-        self._icd10_with_text = _Prefixes({key: c.icd10_with_text for key, c in concepts.items()})
-        self._icd9 = _Prefixes({key: c.icd9 for key, c in concepts.items()})
-        self._snomed: dict[str, list[str]] = {}
+        self._codes = ProblemCodes(concepts, icd10_systems, local_codes)
         phrases: dict[str, list[str]] = {decoy: [] for decoy in text.problem_decoys}
         for key, concept in concepts.items():
-            for code in concept.snomed:
-                self._snomed.setdefault(code, []).append(key)
             for phrase in concept.text:
                 phrases.setdefault(phrase, []).append(key)
         self._phrases = Phrases(phrases)
@@ -72,18 +118,10 @@ class ConceptMatcher:
         found: set[str] = set()
         with_text: set[str] = set()
         decided = False
-        for coding in coded.codings:
-            system, code = canonical(coding.system), _NOT_CODE.sub("", coding.code.upper())
-            if system in self._icd10_systems:
-                found.update(self._icd10.of(code))
-                with_text.update(self._icd10_with_text.of(code))
-                decided |= self._icd10.knows(code) or self._icd10_with_text.knows(code)
-            elif system == ICD9:
-                found.update(self._icd9.of(code))
-                decided |= self._icd9.knows(code)
-            elif system == SNOMED and code in self._snomed:
-                found.update(self._snomed[code])
-                decided = True
+        for said in map(self._codes.of, coded.codings):
+            found |= said.found
+            with_text |= said.with_text
+            decided |= said.known
         named = {concept for name in texts_of(coded) for concept in self._named(words(name))}
         chosen = named & (found | with_text)
         found -= {key for key in found - named if chosen & self._yields_to[key]}
