@@ -558,7 +558,8 @@ def _months(report: Report) -> Markup:
         cells = {cell.name: cell for cell in report.table(profile, "month")}
         values = [_plotted(cells.get(name)) for name in names]
         lines.append(Line(profile, tuple(values), style))
-    if len(names) < 2 or not any(v is not None for line in lines for v in line.values):  # noqa: PLR2004
+    has_values = any(value is not None for line in lines for value in line.values)
+    if len(names) <= 1 or not has_values:
         return Markup()
     return trend("Cards for each 100 moments, by month", names, lines, each="in")
 
