@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from cds_service.knowledge.words import Concept, Fluids, TextWords
 from cds_service.terminology.codes import ICD9, ICD10_FAMILY, SNOMED, canonical
 from cds_service.terminology.endings import Endings
 from cds_service.terminology.text import Negation, Phrases, Words, flat, words
-from cds_service.terminology.types import Coded, texts_of
+from cds_service.terminology.types import Coded, Coding, texts_of
 from cds_service.terminology.units import volume_after
 
 _NOT_CODE = re.compile(r"[^0-9A-Z]")
@@ -32,6 +32,23 @@ class _Excluded(Struct, frozen=True):
 
     def __contains__(self, code: str) -> bool:
         return code.startswith(self.prefixes) or any(p.match(code) for p in self.patterns)
+
+    @classmethod
+    def of(cls, codes: Iterable[str]) -> _Excluded:
+        """Returns what the patterns with "!" leave out."""
+        left_out = [code[1:] for code in codes if code.startswith("!")]
+        return cls(
+            tuple(code for code in left_out if "?" not in code),
+            tuple(re.compile(code.replace("?", ".")) for code in left_out if "?" in code),
+        )
+
+
+class _Codes(Struct):
+    """What the codes of one CodeableConcept say."""
+
+    found: set[str] = field(default_factory=set)
+    with_text: set[str] = field(default_factory=set)  # only if the words say so too
+    known: bool = False  # one of our lists names a code
 
 
 class ConceptMatcher:
@@ -69,30 +86,31 @@ class ConceptMatcher:
 
     def match_with_evidence(self, coded: Coded) -> ConceptMatch:
         """Returns the concepts, and whether words alone gave them."""
-        found: set[str] = set()
-        with_text: set[str] = set()
-        decided = False
+        codes = _Codes()
         for coding in coded.codings:
-            system, code = canonical(coding.system), _NOT_CODE.sub("", coding.code.upper())
-            if system in self._icd10_systems:
-                found.update(self._icd10.of(code))
-                with_text.update(self._icd10_with_text.of(code))
-                decided |= self._icd10.knows(code) or self._icd10_with_text.knows(code)
-            elif system == ICD9:
-                found.update(self._icd9.of(code))
-                decided |= self._icd9.knows(code)
-            elif system == SNOMED and code in self._snomed:
-                found.update(self._snomed[code])
-                decided = True
+            self._look_up(coding, codes)
         named = {concept for name in texts_of(coded) for concept in self._named(words(name))}
-        chosen = named & (found | with_text)
-        found -= {key for key in found - named if chosen & self._yields_to[key]}
-        by_code = found | (with_text & named)
-        if decided:
-            return ConceptMatch(
-                frozenset(by_code | (named & self._without_code)), by_text=not by_code
-            )
-        return ConceptMatch(frozenset(named), by_text=bool(named))
+        if not codes.known:
+            return ConceptMatch(frozenset(named), by_text=bool(named))
+        chosen = named & (codes.found | codes.with_text)
+        unnamed = codes.found - named
+        found = codes.found - {key for key in unnamed if chosen & self._yields_to[key]}
+        by_code = found | (codes.with_text & named)
+        return ConceptMatch(frozenset(by_code | (named & self._without_code)), by_text=not by_code)
+
+    def _look_up(self, coding: Coding, codes: _Codes) -> None:
+        """Adds what one code says, by the lists of its system."""
+        system, code = canonical(coding.system), _NOT_CODE.sub("", coding.code.upper())
+        if system in self._icd10_systems:
+            codes.found.update(self._icd10.of(code))
+            codes.with_text.update(self._icd10_with_text.of(code))
+            codes.known |= self._icd10.knows(code) or self._icd10_with_text.knows(code)
+        elif system == ICD9:
+            codes.found.update(self._icd9.of(code))
+            codes.known |= self._icd9.knows(code)
+        elif system == SNOMED and code in self._snomed:
+            codes.found.update(self._snomed[code])
+            codes.known = True
 
     def _named(self, text: Words) -> Iterable[str]:
         """Yields what a text names and does not negate, and an operation if it was done."""
@@ -122,17 +140,16 @@ class _Prefixes:
         self._exact: dict[str, list[str]] = {}
         self._excluded: dict[str, _Excluded] = {}
         for key, codes in patterns.items():
-            excluded = [code[1:] for code in codes if code.startswith("!")]
-            self._excluded[key] = _Excluded(
-                tuple(code for code in excluded if "?" not in code),
-                tuple(re.compile(code.replace("?", ".")) for code in excluded if "?" in code),
-            )
+            self._excluded[key] = _Excluded.of(codes)
             for code in codes:
-                if code.startswith("="):
-                    self._exact.setdefault(code[1:], []).append(key)
-                elif not code.startswith("!"):
-                    self._prefixes.setdefault(code, []).append(key)
+                self._include(code, key)
         self._longest = max(map(len, self._prefixes), default=0)
+
+    def _include(self, code: str, key: str) -> None:
+        if code.startswith("="):
+            self._exact.setdefault(code[1:], []).append(key)
+        elif not code.startswith("!"):
+            self._prefixes.setdefault(code, []).append(key)
 
     def knows(self, code: str) -> bool:
         """Whether a pattern names this code, be it to leave it out."""
