@@ -224,15 +224,9 @@ def figures(
         clients += clients_of(tables, tenant, since, last)
         both += filter(None, [arms(tables.arm_calls(tenant, start, end), now)])
         cards = _cards(rules, tables.showings(tenant, start, end))
-        for answer in tables.answers(tenant, start):
-            if answer.card in cards:
-                cards[answer.card].answers.append(answer)
-            elif answer.outcome_at >= end:
-                continue
-            elif answer.known:
-                earlier += 1
-            else:
-                unmatched += 1
+        without_card = _without_card(tables.answers(tenant, start), cards, end)
+        earlier += sum(answer.known for answer in without_card)
+        unmatched += sum(not answer.known for answer in without_card)
         for card in cards.values():
             _settle(card, now, reasons, keeping)
     ordered = sorted(rules.values(), key=lambda r: (-r.returned, r.rule, r.profile))
@@ -246,6 +240,19 @@ def figures(
         usage=usage,
         arms=_together(both),
     )
+
+
+def _without_card(
+    answers: Iterable[Answer], cards: Mapping[str, _Card], end: datetime
+) -> list[Answer]:
+    """Gives each answer to its card; returns those of the period whose card is not among these."""
+    rest = []
+    for answer in answers:
+        if answer.card in cards:
+            cards[answer.card].answers.append(answer)
+        elif answer.outcome_at < end:
+            rest.append(answer)
+    return rest
 
 
 def _together(both: Sequence[Arms]) -> Arms | None:

@@ -147,7 +147,8 @@ def apply_answers(
             continue
         if saved.files.get(file) != text_sha256(texts[file]):
             stale[file] = tuple(i.id for i in own if is_stale(i, saved.answer.get(i.id)))
-        elif not all(agreed):
+            continue
+        if not all(agreed):
             missing[file] = tuple(i.id for i, yes in zip(own, agreed, strict=True) if not yes)
         elif file in valid and not replace_signed:
             kept[file] = valid[file]
