@@ -294,7 +294,10 @@ class _Words(Struct, frozen=True):
             cell = report.cell(profile, indicator=indicator)
             about = cell.patients if cell else 0
             yield _rate(about, totals.patients), f"of 100 patients get a {indicator} one"
-        rules = report.rule_outcomes(profile)
+        yield from self._tiles_of_repeats(profile)
+
+    def _tiles_of_repeats(self, profile: str) -> Iterable[tuple[str, str]]:
+        rules = self.report.rule_outcomes(profile)
         first, again = sum(r.first for r in rules), sum(r.repeats for r in rules)
         repeats = self._share(again, first + again, sum(r.repeats_people for r in rules))
         week = self.knowledge.history.numbers.again_days.value
