@@ -340,21 +340,32 @@ def _settle(card: _Card, now: datetime, reasons: Reasons, keeping: Collection[st
     answer = decided[0]
     week = one.weeks.setdefault(_monday(answer.outcome_at.date()), Week())
     if accepted:
-        kinds = _taken(card, accepted)
-        one.chosen.update(kinds)
-        if kinds and kinds <= set(keeping):
-            one.kept += 1
-        else:
-            one.accepted += 1
-            week.accepted += 1
+        _count_accepted(one, week, _taken(card, accepted), keeping)
     else:
         one.overridden += 1
         week.overridden += 1
         one.reasons[_reason(answer, reasons)] += 1
+    _count_time(card, answer)
+
+
+def _count_accepted(
+    one: RuleFigures, week: Week, kinds: set[str], keeping: Collection[str]
+) -> None:
+    """Counts a card as accepted, or as kept if only suggestions that keep the order were taken."""
+    one.chosen.update(kinds)
+    if kinds and kinds <= set(keeping):
+        one.kept += 1
+        return
+    one.accepted += 1
+    week.accepted += 1
+
+
+def _count_time(card: _Card, answer: Answer) -> None:
+    """Notes how long the answer took since the card was last shown."""
     before = [shown for shown in card.shown if shown <= answer.outcome_at + _CLOCKS_DIFFER]
     if before:
         taken = answer.outcome_at - before[-1]
-        one.seconds.append(max(0.0, taken.total_seconds()))
+        card.figures.seconds.append(max(0.0, taken.total_seconds()))
 
 
 def _taken(card: _Card, accepted: Iterable[Answer]) -> set[str]:
