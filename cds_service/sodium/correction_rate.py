@@ -345,10 +345,10 @@ class SodiumRises(Struct, frozen=True, dict=True):
             return "one-end" if one_is_high else ""
         raised = last >= high and last > first
         fell = first >= high and first - last >= self.limits.glucose_fall_from
-        if not (raised or fell):
-            return ""
         if raised:
             return "raised"
+        if not fell:
+            return ""
         return "one-end" if None in known else "corrected"
 
     def _values(self, used: tuple[Sample, ...], glucose: GlucoseUse) -> list[Decimal]:
