@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -222,7 +222,7 @@ def acute_fall(
     fall = _fall_of_two_days(believed, latest, corrected, limits)
     if fall is None:
         return None
-    unbelieved = latest in doubted or unbelieved_change(exact, limits) is not None
+    unbelieved = _needs_repeat(latest, exact, doubted, limits)
     ends_low = value < limits.acute_after_hypernatremia_below and not unbelieved
     if _was_high(believed, fall.start, limits) and not ends_low:
         return None
@@ -233,6 +233,13 @@ def acute_fall(
         from_normal=_began_normal(exact, fall.start, limits),
         risen_again=_risen_again([s for s in comparable if s not in doubted], latest, fall),
     )
+
+
+def _needs_repeat(
+    latest: Sample, exact: Sequence[Sample], doubted: Collection[Sample], limits: Limits
+) -> bool:
+    """Whether the newest value is in doubt, or its change too large to believe (F3)."""
+    return latest in doubted or unbelieved_change(exact, limits) is not None
 
 
 def _fall_of_two_days(
@@ -283,7 +290,7 @@ def fall_since(
     amount = _amount_told(start, latest, corrected, limits)
     if amount < limits.acute_fall_from:
         return None
-    unbelieved = latest in doubted or unbelieved_change(exact, limits) is not None
+    unbelieved = _needs_repeat(latest, exact, doubted, limits)
     fall = Fall(amount=amount, over=latest.at - start.at, start=start, since_setting=True)
     risen_again = _risen_again(trusted, latest, fall)
     return replace(fall, unbelieved=unbelieved, risen_again=risen_again)
