@@ -64,14 +64,9 @@ class ConceptMatcher:
         self._icd10 = _Prefixes({key: c.icd10 for key, c in concepts.items()})
         self._icd10_with_text = _Prefixes({key: c.icd10_with_text for key, c in concepts.items()})
         self._icd9 = _Prefixes({key: c.icd9 for key, c in concepts.items()})
-        self._snomed: dict[str, list[str]] = {}
-        phrases: dict[str, list[str]] = {decoy: [] for decoy in text.problem_decoys}
-        for key, concept in concepts.items():
-            for code in concept.snomed:
-                self._snomed.setdefault(code, []).append(key)
-            for phrase in concept.text:
-                phrases.setdefault(phrase, []).append(key)
-        self._phrases = Phrases(phrases)
+        self._snomed = _keys_by({key: c.snomed for key, c in concepts.items()})
+        decoys: dict[str, list[str]] = {decoy: [] for decoy in text.problem_decoys}
+        self._phrases = Phrases(decoys | _keys_by({key: c.text for key, c in concepts.items()}))
         self._without_code = {k for k, c in concepts.items() if not (c.icd10 or c.snomed or c.icd9)}
         self._yields_to = {key: frozenset(c.yields_to) for key, c in concepts.items()}
         self._operations = frozenset(key for key, c in concepts.items() if c.operation)
@@ -121,6 +116,15 @@ class ConceptMatcher:
         if operated and not self._planned.find(text):
             for hit in self._not_done.kept(text, hits):
                 yield from self._operations.intersection(hit.found)
+
+
+def _keys_by(named: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
+    """Returns for each code or phrase the concepts that have it."""
+    found: dict[str, list[str]] = {}
+    for key, names in named.items():
+        for name in names:
+            found.setdefault(name, []).append(key)
+    return found
 
 
 def _negation(text: TextWords, before: Iterable[str], after: Iterable[str]) -> Negation:
