@@ -248,7 +248,7 @@ class PendingRead:
                 asked.append(part)
                 if refused_in_a_row:
                     self._learn(part)
-                    todo = [short for long in todo for short in in_parts(long, code_count(part))]
+                    todo = _as_short_as(part, todo)
                 refused_in_a_row = 0
                 continue
             refused_in_a_row += 1
@@ -422,6 +422,12 @@ class PendingRead:
         if len(seconds) > _DIGITS_OF_A_WAIT:
             return True
         return int(seconds) + _LEAST_S >= self._call.deadline.left()
+
+
+def _as_short_as(part: str, searches: list[str]) -> list[str]:
+    """Returns searches in parts of no more codes than one that was answered."""
+    most = code_count(part)
+    return [short for search in searches for short in in_parts(search, most)]
 
 
 # Why a search is not complete, for the analyst; never a text of the server.

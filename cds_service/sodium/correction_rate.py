@@ -197,6 +197,9 @@ class SodiumRises(Struct, frozen=True, dict=True):
         """Returns whether a difference may be a change: not between a false and a true method."""
         return not self.methods_apart or start.method == end.method
 
+    def _all_comparable(self, used: Iterable[Sample], end: Sample) -> bool:
+        return all(self.comparable(sample, end) for sample in used)
+
     def measured(
         self, starts: Iterable[Sample], end: Sample, window: Window = "day"
     ) -> Iterator[RatePair]:
@@ -210,7 +213,7 @@ class SodiumRises(Struct, frozen=True, dict=True):
         begins = end.at - length
         for before, after in self._brackets(end, begins):
             used = (before, end) if after == end else (before, after, end)
-            if all(self.comparable(sample, end) for sample in used):
+            if self._all_comparable(used, end):
                 yield self._pair(used, begins, window)
 
     def passing(self, end: Sample, window: Window, length: timedelta) -> Iterator[RatePair]:
@@ -225,7 +228,7 @@ class SodiumRises(Struct, frozen=True, dict=True):
             past_last = bisect_left(self.times, end.at - length)
             for start in self.samples[first:past_last]:
                 used = (start, before, end)
-                if start != before and all(self.comparable(one, end) for one in used):
+                if start != before and self._all_comparable(used, end):
                     yield self._passing(used, start.at + length, window)
 
     def _befores(self, end: Sample) -> list[Sample]:
