@@ -47,7 +47,7 @@ monkey: $(DEV) ## Let a monkey loose on the chart page and the workbench (MINUTE
 rolling: $(DEV) ## Restart two nodes in turn behind nginx under load, count lost calls (SECONDS=45 RATE=15 FROM=older-checkout)
 	@PYTHONPATH=. $(BIN)/python -m tests.cluster.rolling $(if $(SECONDS),--seconds $(SECONDS)) $(if $(RATE),--rate $(RATE)) $(if $(FROM),--from "$(FROM)")
 
-golden: $(DEV) ## Compare 28,000 answers with the golden record (QUICK=1, AGAINST=checkout, WRITE=1)
+golden: $(DEV) ## Compare 31,000 answers with the golden record (QUICK=1, AGAINST=checkout, WRITE=1)
 	@$(BIN)/python -m tests.golden $(if $(QUICK),--quick) $(if $(WRITE),--write) $(if $(AGAINST),--against "$(AGAINST)")
 
 replay-export: $(RUN) ## Count the cards that the hook calls in DIR=folder would have brought

@@ -77,7 +77,8 @@ class Settings(BaseSettings):
         None, description="Index of a site's RxNorm release, from `cds-service terminology import`"
     )
     local_codes: Path | None = Field(
-        None, description="CSV of a site's own codes: system, code, ingredient or analyte"
+        None,
+        description="CSV of a site's own codes: system, code, and ingredient, analyte or problem",
     )
     require_signed: bool = Field(
         False, description="Refuse to start if a knowledge file is not signed, or changed since"

@@ -103,8 +103,9 @@ UNKNOWN_WORDS: Mapping[UnknownKind, str] = {
         "of hooks/knowledge/sodium-drugs.toml needs none."
     ),
     "problem": (
-        "Local codes of problems cannot be mapped: the export, and the FHIR server in use, must "
-        "give ICD-10, SNOMED CT or ICD-9-CM beside them. Until then they count as missing."
+        "They count as missing. Write the problem that a code means into its line in "
+        "local-codes.csv (a name of hooks/knowledge/conditions.toml; one that is not there needs "
+        "no line), or let the FHIR server give ICD-10, SNOMED CT or ICD-9-CM beside it."
     ),
 }
 GUESSED_WORDS: Mapping[Guess, str] = {

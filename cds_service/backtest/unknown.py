@@ -27,7 +27,7 @@ from cds_service.terminology.vocabulary import Vocabulary
 
 UnknownKind = Literal["sodium", "unit", "drug", "problem"]
 KINDS: tuple[UnknownKind, ...] = get_args(UnknownKind)
-LOCAL_COLUMNS = ("system", "code", "ingredient", "analyte", "class", "name", "times")
+LOCAL_COLUMNS = ("system", "code", "ingredient", "analyte", "problem", "class", "name", "times")
 _DRUG_SYSTEMS = frozenset({RXNORM, ATC, NDC, SNOMED})
 _PROBLEM_SYSTEMS = frozenset({*ICD10_FAMILY, ICD9, SNOMED})
 _MOST = 20_000  # distinct concepts of one process that are counted
@@ -38,7 +38,8 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _HEAD = (
     "# Codes of the export that nothing is known of, as a draft for CDS_LOCAL_CODES.",
     "# Check each line with the laboratory or the pharmacy. Where it is right, fill in what is",
-    "# missing (an ingredient of sodium-drugs.toml; lab or poc) and take the # away. Lines that",
+    "# missing (an ingredient of sodium-drugs.toml, a problem of conditions.toml, lab or poc) and",
+    "# take the # away. A drug or a problem that is not in those files needs no line. Lines that",
     "# begin with # are not read, so this file changes nothing as it is.",
 )
 
@@ -233,9 +234,13 @@ def unknown_csv(listed: Iterable[Unknown]) -> str:
 def local_codes_draft(listed: Iterable[Unknown]) -> str:
     """Returns a draft of CDS_LOCAL_CODES; every line is a comment until it was checked."""
     rows = [
-        (f"#{one.system}", one.code, "", one.analyte, one.lab_class, _inert(one.name), one.times)
+        (
+            f"#{one.system}",
+            *(one.code, "", one.analyte, ""),
+            *(one.lab_class, _inert(one.name), one.times),
+        )
         for one in listed
-        if one.code and one.kind in ("sodium", "drug")
+        if one.code and one.kind != "unit"
     ]
     return "".join((_csv([LOCAL_COLUMNS]), *(f"{line}\n" for line in _HEAD), _csv(rows)))
 

@@ -30,7 +30,8 @@ def _file(name: str, text: str) -> Callable[[_Decorated], _Decorated]:
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 _LOCAL = _file(
-    "--local-codes", "CSV: system, code, ingredient or analyte. Default: CDS_LOCAL_CODES."
+    "--local-codes",
+    "CSV: system, code, and ingredient, analyte or problem. Default: CDS_LOCAL_CODES.",
 )
 
 

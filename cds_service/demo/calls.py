@@ -16,6 +16,8 @@ from cds_service.errors import BadRequest, NotFound
 from cds_service.protocol.live_read import LiveRead
 from cds_service.protocol.request import Secret
 from cds_service.protocol.wire import decode, encode
+from cds_service.records.bounds import MAX_VALUES
+from cds_service.records.fhir_types import values_in
 from cds_service.records.recording import Replacer
 from cds_service.trust.client import Client
 
@@ -183,6 +185,9 @@ def with_token(body: bytes, token: Secret | None) -> bytes:
 
 
 def _object(body: bytes) -> dict[str, Any]:
+    # The service refuses such a body unread, because decoded it takes a hundred times its size.
+    if values_in(body) > MAX_VALUES:
+        return {}
     try:
         value = decode(body)
     except BadRequest:

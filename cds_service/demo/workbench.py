@@ -23,7 +23,7 @@ from cds_service.demo.comparing import changes
 from cds_service.demo.html import html_page
 from cds_service.demo.story_files import story_files, zipped
 from cds_service.errors import BadRequest, ConfigurationError, Forbidden, ServiceError
-from cds_service.protocol.wire import decode
+from cds_service.records.fhir_types import decode_call
 from cds_service.records.recording import Replaced, with_live_reads
 from cds_service.telemetry import correlation_id
 from cds_service.trust.registry import claimed_issuer
@@ -129,7 +129,7 @@ def again(number: int) -> Response:
     bench, here = _bench(), runtime()
     first = bench.find(number)
     sent = _text_of("body").encode()
-    decode(sent)  # strict, as for any caller
+    decode_call(sent)  # strict and bounded, as for any caller
     second = bench.keep(_answer_again(here, first, sent))
     found = changes(first, second)
     html = render_template(

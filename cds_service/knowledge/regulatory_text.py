@@ -404,7 +404,7 @@ def _validation(file: File) -> str:
         f"patients). {unseen}\n"
         f"* {len(file.regulatory.tests)} named tests prove the controls of the "
         "[hazard log](hazard-log.md).\n"
-        "* 28,000 stored answers are compared with every change (`make golden`).\n"
+        "* 31,000 stored answers are compared with every change (`make golden`).\n"
         "\n## The knowledge itself\n\n"
         f"* {evidence_sentence(knowledge)} Those flagged verified or secondary ({checked}) were "
         "checked against a text.\n"

@@ -24,12 +24,18 @@ from cds_service.terminology.codes import (
     LabResolver,
     canonical,
 )
+from cds_service.terminology.concepts import ProblemCodes
 from cds_service.terminology.types import Coded, Coding
 from cds_service.terminology.vocabulary import NO_LOCAL_CODES, LocalCodes
 
 _KEYS = ("system", "code")
+_FILES = {
+    "ingredient": "sodium-drugs.toml",
+    "analyte": "labs.toml",
+    "problem": "conditions.toml",
+}
 _LIKE = 0.7  # from 0 to 1: how much alike a name must be that is meant
-_MEANINGS = ("ingredient", "analyte")
+_MEANINGS = ("ingredient", "analyte", "problem")
 _CLASS = "class"  # of a laboratory code: lab or poc (F47)
 _CLASSES: dict[str, LabClass] = {"lab": "lab", "poc": "poc"}
 _SEPARATORS = re.compile(r"([\\,|$])")  # of a FHIR token list
@@ -54,7 +60,11 @@ def site_codes(terms: Terms, index: Path | None = None, codes: Path | None = Non
     products = _of_known_drugs(found.products, terms) if found is not None else {}
     return SiteCodes(
         local=LocalCodes(
-            labs=read.labs, lab_classes=read.classes, drugs=read.drugs, products=products
+            labs=read.labs,
+            lab_classes=read.classes,
+            drugs=read.drugs,
+            problems=read.problems,
+            products=products,
         ),
         release=found.release if found is not None else None,
         asked={key: tuple(tokens) for key, tokens in read.asked.items()},
@@ -99,37 +109,59 @@ class _Read(Struct):
     labs: dict[_Key, str] = field(default_factory=dict)
     classes: dict[_Key, LabClass] = field(default_factory=dict)
     drugs: dict[_Key, list[str]] = field(default_factory=dict)
+    problems: dict[_Key, list[str]] = field(default_factory=dict)
     asked: dict[str, dict[str, None]] = field(default_factory=dict)  # what to search for
+
+    def contradicts(self, key: _Key, kind: str, name: str) -> bool:
+        """Returns whether an earlier row says another kind of the code, or another analyte."""
+        by_kind: dict[str, Mapping[_Key, object]] = {
+            "ingredient": self.drugs,
+            "analyte": self.labs,
+            "problem": self.problems,
+        }
+        others = any(key in rows for other, rows in by_kind.items() if other != kind)
+        return others or (kind == "analyte" and self.labs.get(key, name) != name)
 
 
 def _local_codes(path: Path, terms: Terms) -> _Read:
-    """Reads laboratory codes with their class, and drug codes, which may have several lines."""
+    """Reads the file; a code of a drug or of a problem may have several lines and meanings."""
     read = _Read()
     shipped = _Shipped(terms)
     for place, row in _rows(path):
         key = canonical(row["system"]), row["code"]
-        ingredient, analyte = row["ingredient"].lower(), row["analyte"].lower()
-        if not row["code"] or bool(ingredient) == bool(analyte):
-            raise TerminologyError(f"{place}: needs a code, and either an ingredient or an analyte")
-        if ingredient and ingredient not in terms.drugs:
-            raise TerminologyError(
-                f"{place}: '{row['ingredient']}' is no ingredient of sodium-drugs.toml"
-                f"{_nearest(ingredient, terms.drugs)}"
-            )
-        if analyte and analyte not in terms.labs:
-            raise TerminologyError(f"{place}: '{analyte}' is no analyte of labs.toml")
-        if shipped.contradicts(key, ingredient or analyte) or (
-            read.labs.get(key, analyte) != analyte
-        ):
+        kind, name = _meaning(row, terms, place)
+        if shipped.contradicts(key, name) or read.contradicts(key, kind, name):
             raise TerminologyError(f"{place}: the code has another meaning already")
-        if ingredient:
-            read.drugs.setdefault(key, []).append(ingredient)
-            continue
-        read.labs[key] = analyte
-        _add_class(read, key, row[_CLASS].lower(), place)
-        tokens = read.asked.setdefault(terms.labs[analyte].prefetch, {})
-        tokens[_token(row["system"], row["code"])] = None
+        if kind == "ingredient":
+            read.drugs.setdefault(key, []).append(name)
+        elif kind == "problem":
+            read.problems.setdefault(key, []).append(name)
+        else:
+            read.labs[key] = name
+            _add_class(read, key, row[_CLASS].lower(), place)
+            tokens = read.asked.setdefault(terms.labs[name].prefetch, {})
+            tokens[_token(row["system"], row["code"])] = None
     return read
+
+
+def _meaning(row: Mapping[str, str], terms: Terms, place: str) -> tuple[str, str]:
+    """Returns which column says what the code of a row means, and the name of ours in it."""
+    named = [(kind, row[kind].lower()) for kind in _MEANINGS if row[kind]]
+    if not row["code"] or len(named) != 1:
+        raise TerminologyError(
+            f"{place}: needs a code, and an ingredient, an analyte or a problem: one of the three"
+        )
+    kind, name = named[0]
+    known: Mapping[str, Iterable[str]] = {
+        "ingredient": terms.drugs,
+        "analyte": terms.labs,
+        "problem": terms.concepts,
+    }
+    if name not in known[kind]:
+        raise TerminologyError(
+            f"{place}: '{row[kind]}' is no {kind} of {_FILES[kind]}{_nearest(name, known[kind])}"
+        )
+    return kind, name
 
 
 def _nearest(given: str, known: Iterable[str]) -> str:
@@ -157,11 +189,13 @@ class _Shipped:
     def __init__(self, terms: Terms) -> None:
         self._labs = LabResolver(terms.labs)
         self._drugs = CodeIndex(terms.drugs)
+        self._problems = ProblemCodes(terms.concepts)
 
     def contradicts(self, key: _Key, meaning: str) -> bool:
         coding = Coding(*key)
         lab = self._labs.resolve(Coded(codings=(coding,)))
         known = {lab.analyte} if lab is not None else set(self._drugs.find(coding).ingredients)
+        known |= self._problems.of(coding).found
         return bool(known) and meaning not in known
 
 
@@ -173,7 +207,8 @@ def _rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
             columns = [name.strip().lower() for name in next(reader, [])]
             if not set(_KEYS) <= set(columns) or set(_MEANINGS).isdisjoint(columns):
                 raise TerminologyError(
-                    f"{path.name}, line 1: needs the columns system, code, ingredient or analyte"
+                    f"{path.name}, line 1: needs the columns system, code, and ingredient, "
+                    "analyte or problem"
                 )
             for cells in filter(_holds_values, reader):
                 place = f"{path.name}, line {reader.line_num}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
@@ -32,6 +32,7 @@ class BlameReader:
         wanted: frozenset[str],
         text: TextWords,
         drugs: DrugResolver,
+        local_codes: Mapping[tuple[str, str], Sequence[str]],
     ) -> None:
         once = set(text.problem_once)
         low = {key: concept for key, concept in concepts.items() if key in wanted}
@@ -44,6 +45,7 @@ class BlameReader:
                     "problem_after": [word for word in text.problem_after if word not in once],
                 }
             ),
+            local_codes=local_codes,
         )
         classes: dict[str, list[str]] = {}
         for drug_class, phrases in text.classes.items():

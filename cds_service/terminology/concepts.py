@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from cds_service.knowledge.words import Concept, Fluids, TextWords
 from cds_service.terminology.codes import ICD9, ICD10_FAMILY, SNOMED, canonical
@@ -26,6 +26,18 @@ class ConceptMatch(Struct, frozen=True):
     by_text: bool = False
 
 
+class OfCode(Struct, frozen=True):
+    """What one code says: concepts, concepts that need words beside it, and if it is known."""
+
+    found: frozenset[str] = frozenset()
+    with_text: frozenset[str] = frozenset()
+    known: bool = False
+
+
+_UNKNOWN_CODE = OfCode()
+_NO_CODES: Mapping[tuple[str, str], Sequence[str]] = {}
+
+
 class _Excluded(Struct, frozen=True):
     prefixes: tuple[str, ...]
     patterns: tuple[re.Pattern[str], ...]
@@ -43,12 +55,43 @@ class _Excluded(Struct, frozen=True):
         )
 
 
-class _Codes(Struct):
-    """What the codes of one CodeableConcept say."""
+class ProblemCodes:
+    """The codes of conditions.toml, and those that a site adds; each deployment builds it once."""
 
-    found: set[str] = field(default_factory=set)
-    with_text: set[str] = field(default_factory=set)  # only if the words say so too
-    known: bool = False  # one of our lists names a code
+    def __init__(
+        self,
+        concepts: Mapping[str, Concept],
+        icd10_systems: frozenset[str] = ICD10_FAMILY,
+        local_codes: Mapping[tuple[str, str], Sequence[str]] = _NO_CODES,
+    ) -> None:
+        self._icd10_systems = icd10_systems
+        self._icd10 = _Prefixes({key: c.icd10 for key, c in concepts.items()})
+        self._icd10_with_text = _Prefixes({key: c.icd10_with_text for key, c in concepts.items()})
+        self._icd9 = _Prefixes({key: c.icd9 for key, c in concepts.items()})
+        self._snomed: dict[str, list[str]] = {}
+        for key, concept in concepts.items():
+            for code in concept.snomed:
+                self._snomed.setdefault(code, []).append(key)
+        self._local = {
+            (canonical(system), code.strip()): frozenset(named).intersection(concepts)
+            for (system, code), named in local_codes.items()
+        }
+
+    def of(self, coding: Coding) -> OfCode:
+        """Returns what one coding says; its system may be spelled in any way."""
+        system, code = canonical(coding.system), _NOT_CODE.sub("", coding.code.upper())
+        local = self._local.get((system, coding.code.strip()))
+        if local:
+            return OfCode(local, known=True)
+        if system in self._icd10_systems:
+            known = self._icd10.knows(code) or self._icd10_with_text.knows(code)
+            with_text = frozenset(self._icd10_with_text.of(code))
+            return OfCode(frozenset(self._icd10.of(code)), with_text, known)
+        if system == ICD9:
+            return OfCode(frozenset(self._icd9.of(code)), known=self._icd9.knows(code))
+        if system == SNOMED and code in self._snomed:
+            return OfCode(frozenset(self._snomed[code]), known=True)
+        return _UNKNOWN_CODE
 
 
 class ConceptMatcher:
@@ -59,14 +102,14 @@ class ConceptMatcher:
         concepts: Mapping[str, Concept],
         text: TextWords,
         icd10_systems: frozenset[str] = ICD10_FAMILY,
+        local_codes: Mapping[tuple[str, str], Sequence[str]] = _NO_CODES,
     ) -> None:
-        self._icd10_systems = icd10_systems
-        self._icd10 = _Prefixes({key: c.icd10 for key, c in concepts.items()})
-        self._icd10_with_text = _Prefixes({key: c.icd10_with_text for key, c in concepts.items()})
-        self._icd9 = _Prefixes({key: c.icd9 for key, c in concepts.items()})
-        self._snomed = _keys_by({key: c.snomed for key, c in concepts.items()})
-        decoys: dict[str, list[str]] = {decoy: [] for decoy in text.problem_decoys}
-        self._phrases = Phrases(decoys | _keys_by({key: c.text for key, c in concepts.items()}))
+        self._codes = ProblemCodes(concepts, icd10_systems, local_codes)
+        phrases: dict[str, list[str]] = {decoy: [] for decoy in text.problem_decoys}
+        for key, concept in concepts.items():
+            for phrase in concept.text:
+                phrases.setdefault(phrase, []).append(key)
+        self._phrases = Phrases(phrases)
         self._without_code = {k for k, c in concepts.items() if not (c.icd10 or c.snomed or c.icd9)}
         self._yields_to = {key: frozenset(c.yields_to) for key, c in concepts.items()}
         self._operations = frozenset(key for key, c in concepts.items() if c.operation)
@@ -81,31 +124,22 @@ class ConceptMatcher:
 
     def match_with_evidence(self, coded: Coded) -> ConceptMatch:
         """Returns the concepts, and whether words alone gave them."""
-        codes = _Codes()
-        for coding in coded.codings:
-            self._look_up(coding, codes)
+        found: set[str] = set()
+        with_text: set[str] = set()
+        decided = False
+        for said in map(self._codes.of, coded.codings):
+            found |= said.found
+            with_text |= said.with_text
+            decided |= said.known
         named = {concept for name in texts_of(coded) for concept in self._named(words(name))}
-        if not codes.known:
-            return ConceptMatch(frozenset(named), by_text=bool(named))
-        chosen = named & (codes.found | codes.with_text)
-        unnamed = codes.found - named
-        found = codes.found - {key for key in unnamed if chosen & self._yields_to[key]}
-        by_code = found | (codes.with_text & named)
-        return ConceptMatch(frozenset(by_code | (named & self._without_code)), by_text=not by_code)
-
-    def _look_up(self, coding: Coding, codes: _Codes) -> None:
-        """Adds what one code says, by the lists of its system."""
-        system, code = canonical(coding.system), _NOT_CODE.sub("", coding.code.upper())
-        if system in self._icd10_systems:
-            codes.found.update(self._icd10.of(code))
-            codes.with_text.update(self._icd10_with_text.of(code))
-            codes.known |= self._icd10.knows(code) or self._icd10_with_text.knows(code)
-        elif system == ICD9:
-            codes.found.update(self._icd9.of(code))
-            codes.known |= self._icd9.knows(code)
-        elif system == SNOMED and code in self._snomed:
-            codes.found.update(self._snomed[code])
-            codes.known = True
+        chosen = named & (found | with_text)
+        found -= {key for key in found - named if chosen & self._yields_to[key]}
+        by_code = found | (with_text & named)
+        if decided:
+            return ConceptMatch(
+                frozenset(by_code | (named & self._without_code)), by_text=not by_code
+            )
+        return ConceptMatch(frozenset(named), by_text=bool(named))
 
     def _named(self, text: Words) -> Iterable[str]:
         """Yields what a text names and does not negate, and an operation if it was done."""
@@ -116,15 +150,6 @@ class ConceptMatcher:
         if operated and not self._planned.find(text):
             for hit in self._not_done.kept(text, hits):
                 yield from self._operations.intersection(hit.found)
-
-
-def _keys_by(named: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
-    """Returns for each code or phrase the concepts that have it."""
-    found: dict[str, list[str]] = {}
-    for key, names in named.items():
-        for name in names:
-            found.setdefault(name, []).append(key)
-    return found
 
 
 def _negation(text: TextWords, before: Iterable[str], after: Iterable[str]) -> Negation:

@@ -77,6 +77,7 @@ class LocalCodes(Struct, frozen=True, kw_only=True):
     labs: Mapping[tuple[str, str], str] = field(default_factory=dict)  # (system, code) -> analyte
     lab_classes: Mapping[tuple[str, str], LabClass] = field(default_factory=dict)  # (F47)
     drugs: Mapping[tuple[str, str], Sequence[str]] = field(default_factory=dict)  # -> ingredients
+    problems: Mapping[tuple[str, str], Sequence[str]] = field(default_factory=dict)  # -> concepts
     products: Mapping[str, IndexedProduct] = field(default_factory=dict)
 
 
@@ -150,8 +151,8 @@ def vocabulary(
 ) -> Vocabulary:
     """Returns the vocabulary of one deployment; building it takes a while, using it does not."""
     drugs = DrugResolver(terms.drugs, fluids, local.drugs, local.products)
-    concepts = ConceptMatcher(terms.concepts, fluids.text)
-    blames = BlameReader(terms.concepts, _LOW_SODIUM, fluids.text, drugs)
+    concepts = ConceptMatcher(terms.concepts, fluids.text, local_codes=local.problems)
+    blames = BlameReader(terms.concepts, _LOW_SODIUM, fluids.text, drugs, local.problems)
     procedures = ConceptMatcher(
         {
             key: Concept(

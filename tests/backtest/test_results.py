@@ -77,11 +77,13 @@ def test_the_draft_of_local_codes_changes_nothing_until_a_line_was_checked(tmp_p
     path.write_text(local_codes_draft(ODD), encoding="utf-8")
     assert site_codes(terms, codes=path).local.labs == {}
     checked = path.read_text(encoding="utf-8").replace(f"#{LOCAL},", f"{LOCAL},")
-    path.write_text(checked.replace("#,X9,,", ",X9,hydrochlorothiazide,"), encoding="utf-8")
+    checked = checked.replace("#,X9,,", ",X9,hydrochlorothiazide,").replace(",D7,,,", ",D7,,,siadh")
+    path.write_text(checked, encoding="utf-8")
     local = site_codes(terms, codes=path).local
     assert local.labs == {(LOCAL, "NA,1"): "sodium"}
     assert local.lab_classes == {(LOCAL, "NA,1"): "poc"}
     assert local.drugs == {("", "X9"): ["hydrochlorothiazide"]}
+    assert local.problems == {(LOCAL, "D7"): ["siadh"]}
 
 
 def test_an_ingredient_that_there_is_not_is_told_as_it_was_written_with_the_one_that_was_meant(
@@ -125,13 +127,25 @@ def test_each_kind_that_was_not_understood_says_what_to_do_and_a_draft_holds_wha
     for kind, words in (
         ("sodium", "take the # of its line in local-codes.csv away"),
         ("unit", "there is no setting for it"),
-        ("problem", "Local codes of problems cannot be mapped"),
+        ("problem", "Write the problem that a code means into its line in local-codes.csv"),
     ):
         assert f"<b>{kind}</b>: " in page
         assert words in page
     assert "<b>drug</b>" not in page, "all were understood"
     assert f"#{LOCAL},NA," in draft
-    assert "D7" not in draft
+    assert f"#{LOCAL},D7," in draft
+    assert "mmol/kg" not in draft, "a unit cannot be set"
+    mapped = tmp_path / "mapped.csv"
+    lines = draft.replace(f"#{LOCAL},NA,", f"{LOCAL},NA,").replace(
+        f"#{LOCAL},D7,,,", f"{LOCAL},D7,,,siadh"
+    )
+    mapped.write_text(lines, encoding="utf-8")
+    asked += ["--local-codes", str(mapped)]
+    assert CliRunner().invoke(cli, [*asked, "--jobs", "1"]).exit_code == 0
+    page = (output / PAGE).read_text()
+    assert "<b>unit</b>: " in page
+    assert "<b>sodium</b>: " not in page, "its line was taken"
+    assert "<b>problem</b>: " not in page, "its line was taken"
     assert "at which no rule looks" not in page, "NA is no test that no rule looks at"
 
 

@@ -11,7 +11,6 @@ import argparse
 import os
 import random
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -28,7 +27,7 @@ from playwright.sync_api import (
 )
 
 from cds_service.demo.stories import default_fixtures_dir, load_stories
-from tests.browser.conftest import FLAGS, _address
+from tests.browser.conftest import FLAGS, _address, chromium_path
 
 # What answers 500 on purpose: a server that the page offers, and those of stories that tell of one.
 _FAILING = "|".join(n for n, s in load_stories(default_fixtures_dir()).items() if s.file.failing)
@@ -245,9 +244,11 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args()
-    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
+    chromium = chromium_path()
     if not chromium:
-        sys.exit("no Chromium here: apt-get install chromium, or name one in CHROMIUM")
+        sys.exit(
+            "no Chromium here: apt-get install chromium-headless-shell, or name one in CHROMIUM"
+        )
     clean = {name: value for name, value in os.environ.items() if not name.startswith("CDS_")}
     command = [sys.executable, "-m", "cds_service", "demo", "--port", "0"]
     with subprocess.Popen(

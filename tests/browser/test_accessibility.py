@@ -6,25 +6,17 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, expect
 
 from cds_service.feedback.figures import figures
 from cds_service.feedback.report_html import report_page
 from cds_service.store.engine import open_database, sqlite_url
 from cds_service.store.figures import FigureTables
+from tests.browser.axe import assert_nothing_found
 from tests.browser.conftest import PATIENCE_MS, Open
 from tests.feedback.simulated import fill
 
 expect.set_options(timeout=PATIENCE_MS)
-
-
-def _assert_nothing_found(page: Page) -> None:
-    # Cards are dim while their call is under way, and fade in when they come.
-    expect(page.locator("[aria-busy=true]")).to_have_count(0)
-    page.wait_for_function("document.getAnimations().every(a => a.playState !== 'running')")
-    found = Axe().run(page).response["violations"]
-    assert [(v["impact"], v["id"], [node["target"] for node in v["nodes"]]) for v in found] == []
 
 
 @pytest.mark.parametrize(
@@ -51,7 +43,7 @@ def test_axe_finds_nothing_on_a_page(path: str, width: int, dark: bool, open_pag
     page = open_page(path, width=width, dark=dark)
     if path.startswith("/chart"):
         expect(page.locator("#status")).to_contain_text("on opening the chart")
-    _assert_nothing_found(page)
+    assert_nothing_found(page)
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
@@ -65,10 +57,10 @@ def test_axe_finds_nothing_on_a_chart_in_use(dark: bool, open_page: Open) -> Non
     page.locator("#exchange summary").first.click()
     page.get_by_text("Edit the story's sodium values").click()
     page.get_by_text("Paste a Bundle").click()
-    _assert_nothing_found(page)
+    assert_nothing_found(page)
     page.get_by_role("radio", name=re.compile("^Broken")).check()
     expect(page.locator("article.failure")).to_have_count(1)
-    _assert_nothing_found(page)
+    assert_nothing_found(page)
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
@@ -78,10 +70,10 @@ def test_axe_finds_nothing_when_orders_are_signed(dark: bool, open_page: Open) -
     expect(page.locator("#cards-order-select article.card")).to_have_count(1)
     page.locator("#sign").click()
     expect(page.locator("#cards-order-sign article.card")).not_to_have_count(0)
-    _assert_nothing_found(page)
+    assert_nothing_found(page)
     page.locator("#sign").click()
     expect(page.locator("#status")).to_contain_text("Signed all the same")
-    _assert_nothing_found(page)
+    assert_nothing_found(page)
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
@@ -89,12 +81,12 @@ def test_axe_finds_nothing_when_the_patient_goes_home(dark: bool, open_page: Ope
     page = open_page("/chart/discharge-at-128", width=360 if dark else 1440, dark=dark)
     page.get_by_role("button", name="Discharge the patient").click()
     expect(page.locator("#cards-encounter-discharge article.card")).to_have_count(1)
-    _assert_nothing_found(page)
+    assert_nothing_found(page)
 
 
 def test_axe_finds_nothing_on_the_page_of_an_unknown_patient(open_page: Open) -> None:
     page = open_page("/chart/no-such-patient", width=360, expected=("404",))
-    _assert_nothing_found(page)
+    assert_nothing_found(page)
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +110,24 @@ def test_axe_finds_nothing_on_the_report_for_the_committee(
     )
     page = context.new_page()
     page.set_content(committee_report)
-    _assert_nothing_found(page)
+    assert_nothing_found(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     context.close()
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "found"),
+    [
+        ("style.color = '#aaa'", "color-contrast"),
+        ("style.opacity = '0.4'", "color-contrast"),
+        ("outerHTML = '<p><button></button></p>'", "button-name"),
+    ],
+)
+def test_a_fault_in_one_place_of_a_long_page_is_found(
+    spoilt: str, found: str, open_page: Open
+) -> None:
+    """The contrast is measured once for each style: a place with a style of its own is one more."""
+    page = open_page("/basis/RATE-OVER")
+    page.evaluate(f"[...document.querySelectorAll('main li')].at(-3).{spoilt}")
+    with pytest.raises(AssertionError, match=found):
+        assert_nothing_found(page)

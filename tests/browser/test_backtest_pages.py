@@ -14,8 +14,8 @@ from click.testing import CliRunner
 from playwright.sync_api import Browser, Page, expect
 
 from cds_service.cli import cli
+from tests.browser.axe import assert_nothing_found
 from tests.browser.conftest import PATIENCE_MS
-from tests.browser.test_accessibility import _assert_nothing_found
 from tests.exports import write_export
 
 expect.set_options(timeout=PATIENCE_MS)
@@ -79,7 +79,7 @@ def test_the_report_fits_every_width_and_everybody_can_read_it(
         page.set_viewport_size({"width": width, "height": 900})
         assert page.evaluate("document.documentElement.scrollWidth") <= width
     expect(page.get_by_role("heading", name="What the cards would have been")).to_be_visible()
-    _assert_nothing_found(page)
+    assert_nothing_found(page)
 
 
 def test_the_report_prints_on_a4(folder: Path, open_file: OpenFile) -> None:
@@ -92,7 +92,7 @@ def test_answers_of_the_form_come_back_into_the_report(
     folder: Path, open_file: OpenFile, tmp_path: Path
 ) -> None:
     page = open_file((folder / "private" / "review.html").as_uri(), dark=True)
-    _assert_nothing_found(page)
+    assert_nothing_found(page)
     page.get_by_label("Your name or initials").fill("Ada")
     cards = page.locator("article")
     assert cards.count() == 8
@@ -136,7 +136,7 @@ def test_a_number_is_moved_on_the_what_if_page(folder: Path, open_file: OpenFile
             page = open_file(found[0], 360)
             assert page.evaluate("document.documentElement.scrollWidth") <= 360
             expect(page.locator("#cards")).not_to_have_text("–")
-            _assert_nothing_found(page)
+            assert_nothing_found(page)
             page.get_by_label("Value in mmol/L").fill("130")
             page.get_by_role("button", name="Judge again").click()
             expect(page.locator("#told")).to_contain_text("mild_below = 130: all 400 patients")

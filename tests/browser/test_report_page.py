@@ -10,7 +10,7 @@ from playwright.sync_api import Browser
 
 from cds_service.feedback.figures import Figures, RuleFigures, Usage
 from cds_service.feedback.report_html import report_page
-from tests.browser.test_accessibility import _assert_nothing_found
+from tests.browser.axe import assert_nothing_found
 
 LONG = "Not appropriate at this time: waiting for information, pending results, pending consult"
 OUTSIDE = """() => [...document.querySelectorAll("svg text")].filter((text) => {
@@ -49,5 +49,5 @@ def test_the_report_is_as_wide_as_the_window_and_no_label_leaves_its_plot(
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.evaluate(OUTSIDE) == []
     assert page.locator("svg").first.locator("text.name").count() == 40, "every rule has its bar"
-    _assert_nothing_found(page)
+    assert_nothing_found(page)
     page.close()

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 import requests
-from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Locator, Page, expect
 
 from cds_service.demo.stories import load_story
+from tests.browser.axe import assert_nothing_found
 from tests.browser.conftest import PATIENCE_MS, Open
 from tests.patience import PATIENCE_S
 
@@ -162,8 +162,7 @@ def test_axe_finds_nothing_and_the_page_fits(page: Page, width: int, dark: bool)
     row.get_by_role("button", name="Send", exact=True).click()
     expect(row.locator(".result h2")).to_be_visible()
     row.get_by_role("button", name="Save as story").click()
-    found = Axe().run(page).response["violations"]
-    assert [(v["id"], [node["target"] for node in v["nodes"]]) for v in found] == []
+    assert_nothing_found(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 

@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from cds_service.app import create_app
 from cds_service.cli.terminology import terminology
 from cds_service.demo.fhir_server import MemoryServer, Query
+from cds_service.demo.stories import default_fixtures_dir, load_stories
 from cds_service.errors import TerminologyError
 from cds_service.records.prefetch import fill
 from cds_service.settings import Settings
@@ -229,6 +230,32 @@ def test_a_laboratory_that_knows_only_its_own_codes_is_asked_for_them(tmp_path: 
     assert "117" in cards[0]["summary"]
 
 
+def test_a_local_code_of_a_problem_counts_as_the_problem_itself(tmp_path: Path) -> None:
+    """A site that codes heart failure in its own way must not be offered what harms in it."""
+    codes = tmp_path / "codes.csv"
+    codes.write_text(
+        "system,code,problem\nurn:Example:EHR, HF.1 ,Heart-Failure\nx,E1,edema-generalized\n",
+        encoding="utf-8",
+    )
+    app = create_app(Settings(mode="demo", data_dir=tmp_path, local_codes=codes))
+    client = app.test_client()
+    story = load_stories(default_fixtures_dir())["moderate-in-heart-failure"]
+    call = json.loads(json.dumps(story.request_at(datetime.now(UTC)), default=float))
+    given = client.post(f"/cds-services/{VIEW}", json=call).get_json()["cards"]
+
+    def without_ids(code: str) -> list[dict[str, Any]]:
+        coding = {"system": "urn:Example:EHR", "code": code}
+        for entry in call["prefetch"]["conditions"]["entry"]:
+            entry["resource"]["code"] = {"coding": [coding]}
+        cards = client.post(f"/cds-services/{VIEW}", json=call).get_json()["cards"]
+        return [{key: card[key] for key in ("summary", "detail", "indicator")} for card in cards]
+
+    wanted = [{key: card[key] for key in ("summary", "detail", "indicator")} for card in given]
+    assert "heart failure" in wanted[0]["detail"].lower()
+    assert without_ids("HF.1") == wanted
+    assert "heart failure" not in without_ids("HF.2")[0]["detail"].lower(), "a code of no line"
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
@@ -257,6 +284,23 @@ def test_a_laboratory_that_knows_only_its_own_codes_is_asked_for_them(tmp_path: 
             "codes.csv, line 2: the code has another",
         ),
         ('system,code,analyte\nx,"1,sodium\n', "codes.csv, line 2: "),
+        (
+            "system,code,problem\nx,1,heart-failur\n",
+            "codes.csv, line 2: 'heart-failur' is no problem of conditions.toml; did you mean "
+            "heart-failure",
+        ),
+        (
+            "system,code,analyte,problem\nx,1,,siadh\nx,1,sodium,\n",
+            "codes.csv, line 3: the code has another meaning",
+        ),
+        (
+            "system,code,ingredient,problem\nx,1,sertraline,\nx,1,,siadh\n",
+            "codes.csv, line 3: the code has another meaning",
+        ),
+        (
+            "system,code,problem\nhttp://hl7.org/fhir/sid/icd-10,E22.2,heart-failure\n",
+            "codes.csv, line 2: the code has another meaning",
+        ),
         (
             "system,code,analyte,class\nx,1,sodium,poc\nx,2,sodium,blood\n",
             "codes.csv, line 3: 'blood' is no class; allowed: lab, poc",

@@ -20,6 +20,7 @@ from cds_service.demo.calls import KeptCall, Workbench
 from cds_service.demo.pages import demo_pages, development_pages
 from cds_service.demo.stories import Story
 from cds_service.errors import ConfigurationError
+from cds_service.protocol.wire import decode
 from cds_service.settings import Settings
 from cds_service.trust.registry import Registry
 from cds_service.web.runtime import utc_now
@@ -276,3 +277,35 @@ def test_calls_that_no_page_has_shown_are_bounded_too() -> None:
     assert 0 < len(bench.after(0)) <= 5
     bench.keep_unread(b"x" * 5000, b"", lambda: _kept(5000))
     assert bench.find(21).body == b"", "one call may not push all others out"
+
+
+@pytest.mark.parametrize(
+    "nested", ["[" * 50 + "]" * 50, "{}", '{"a":1}'], ids=["lists", "objects", "members"]
+)
+def test_a_body_that_was_refused_unread_is_kept_without_reading_it(
+    nested: str, stories: dict[str, Story], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Decoded such a body takes a hundred times its size, and many may come at once."""
+    settings = Settings(mode="demo", data_dir=tmp_path)
+    app: Flask = create_app(settings, pages=demo_pages(stories))
+    client = app.test_client()
+    token = json.dumps({"access_token": SECRET, "token_type": "Bearer"})
+    filling = ",".join([nested] * (5_000 if len(nested) > 9 else 110_000))
+    body = (
+        f'{{"hook":"patient-view","fhirAuthorization":{token},"context":{{"other":[{filling}]}}}}'
+    )
+    decoded: list[int] = []
+
+    def counted(one: bytes) -> object:
+        decoded.append(len(one))
+        return decode(one)
+
+    monkeypatch.setattr("cds_service.demo.calls.decode", counted)
+    answer = client.post(PATIENT_VIEW, data=body, content_type="application/json")
+    assert answer.status_code == 413
+    shown = _everything(client, _newest(client))
+    assert [size for size in decoded if size >= len(body) // 2] == []
+    assert SECRET not in shown
+    again = client.post(f"/workbench/calls/{_newest(client)}/again", json={"body": body})
+    assert again.status_code == 413
+    close(app)

@@ -15,7 +15,7 @@ from tests.golden.running import Outcome, all_answered
 
 _PAUSE_S = 5.0
 _TEACHING = """\
-The golden record answers some 28,000 calls and compares statuses, cards, buttons, uuids,
+The golden record answers some 31,000 calls and compares statuses, cards, buttons, uuids,
 explanations and stored rows with digests in tests/golden/. Use it while you change code that must
 not change an answer:
 

@@ -18,7 +18,8 @@ HERE = Path(__file__).parent
 CHECKOUT = HERE.parents[1] / "fixtures"
 WHEEL = Path(cds_service.__file__).parent / "fixtures"  # where `make wheel-test` has them
 FIXTURES = CHECKOUT if CHECKOUT.is_dir() else WHEEL
-HOOKS = "patient-view", "order-select"
+HOOKS = "patient-view", "order-select", "order-sign", "encounter-discharge"
+STAY = "discharge-at-128"  # a story of an inpatient
 PROFILES = "aasld", "european"
 KEYS = "patient", "encounter", "sodium", "glucose", "labs", "conditions", "medications"
 Body = dict[str, Any]
@@ -49,6 +50,12 @@ def own(story: str) -> Body:
     return found
 
 
+@cache
+def stays() -> tuple[str, ...]:
+    """The names of the stories about a discharge are stored as those of the others are."""
+    return tuple(json.loads((HERE / "stays.json").read_text(encoding="utf-8")))
+
+
 def blank(story: str) -> Body:
     """The call of a story is turned into one where the chart is opened and nothing is ordered."""
     body = own(story)
@@ -71,6 +78,24 @@ def ordered(story: str, *orders: str, selected: int = 1) -> Body:
             "entry": [{"resource": draft} for draft in drafts],
         },
     }
+    return body
+
+
+def signed(story: str, *orders: str) -> Body:
+    """The doctor of a story signs these orders of the menu together."""
+    body = ordered(story, *orders)
+    body["hook"] = HOOKS[2]
+    del body["context"]["selections"]
+    return body
+
+
+def leaving(story: str) -> Body:
+    """The patient of a story is an inpatient who is about to go home."""
+    body = blank(story)
+    body["hook"] = HOOKS[3]
+    if body["prefetch"]["encounter"] is None or own(story)["hook"] != HOOKS[3]:
+        body["context"]["encounterId"] = own(STAY)["context"]["encounterId"]
+        body["prefetch"]["encounter"] = borrowed(STAY, "encounter", body)
     return body
 
 

@@ -14,6 +14,7 @@ from tests.golden.bodies import (
     Body,
     blank,
     clients,
+    leaving,
     menu,
     move,
     ordered,
@@ -23,6 +24,8 @@ from tests.golden.bodies import (
     service_of,
     set_value,
     shift_values,
+    signed,
+    stays,
     stories,
     with_sodium,
 )
@@ -34,6 +37,8 @@ from tests.golden.ward import ward_body
 LIMITED = tuple(name for name in clients() if not name.startswith(("plain-aasld", "told-")))
 SPOILT_CLIENTS = "", "plain-aasld", "plain-european", "told-aasld", "told-european", "told-aasld"
 LEVELS = (*range(100, 151), 40, 60, 79, 80, 81, 90, 170, 179, 180, 181, 200)
+STAY_LEVELS = (108, 114, 118, 121, 124, 126, 129, 131, 134, 137)
+SIGNED_ALONE, SIGNED_TOGETHER = 8, 8
 HOURS = (*range(1, 13), 18, 20, 23, 24, 25, 30, 36, 47, 48, 49, 60, 72)
 MIXED_BATCHES, MIXED_CALLS = 70, 80
 FEEDBACK_BATCHES = 4
@@ -49,6 +54,8 @@ def batch_names(*, quick: bool) -> list[str]:
         return found
     for kind in ("limited", "sodium", "spoilt"):
         found += [f"{kind}/{story}" for story in stories()]
+    found += [f"sign/{story}" for story in stories()]
+    found += [f"leave/{story}" for story in (*stories(), *stays())]
     found += [f"feedback/{number}" for number in range(FEEDBACK_BATCHES)]
     found += [f"mixed/{number:02}" for number in range(MIXED_BATCHES)]
     return found + [f"ward/{kind}-{n:02}" for kind, size in WARD.items() for n in range(size[0])]
@@ -152,6 +159,30 @@ def _spoilt(story: str) -> Iterator[Call]:
             yield made(f"spoilt/{story}/without", f"{key}-{kind}", "", body)
 
 
+def _sign(story: str) -> Iterator[Call]:
+    """Part 3: orders of the menu are signed, one alone and two or three together."""
+    orders, dice = tuple(menu()), Dice(f"sign {story}")
+    for number in range(SIGNED_ALONE + SIGNED_TOGETHER):
+        together = 1 if number < SIGNED_ALONE else dice.one((2, 2, 3))
+        chosen = dice.some(orders, together)
+        for profile in PROFILES:
+            body = signed(story, *chosen)
+            yield made(
+                f"sign/{story}/{profile}", f"{number} {'+'.join(chosen)}", f"told-{profile}", body
+            )
+
+
+def _leave(story: str) -> Iterator[Call]:
+    """Part 3: the patient goes home, with the sodium of the story and with others."""
+    for profile in PROFILES:
+        group, client = f"leave/{story}/{profile}", f"told-{profile}"
+        yield made(group, "own", client, leaving(story))
+        for level in STAY_LEVELS:
+            body = with_sodium(leaving(story))
+            shift_values(results(body), level)
+            yield made(group, str(level), client, body)
+
+
 def _mixed(number: str) -> Iterator[Call]:
     """Part 3: parts of several stories in one body, with their values and times changed."""
     dice = Dice(f"mixed {number}")
@@ -202,6 +233,8 @@ _KINDS: dict[str, Callable[[str], Iterator[Call]]] = {
     "limited": _limited,
     "sodium": _sodium,
     "spoilt": _spoilt,
+    "sign": _sign,
+    "leave": _leave,
     "mixed": _mixed,
     "ward": _ward,
     "feedback": _feedback,
