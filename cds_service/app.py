@@ -148,7 +148,9 @@ def create_app(
         app.register_blueprint(blueprint)
     app.after_request(marks(demo=settings.mode == "demo"))
     allow_browsers(app, settings, registry)
-    app.wsgi_app = _Addressed(app.wsgi_app, urlsplit(settings.base_url).path)  # type: ignore[method-assign]  # Flask's documented way
+    below = urlsplit(settings.base_url).path
+    # Flask documents this way of wrapping an application.
+    app.wsgi_app = _Addressed(app.wsgi_app, below)  # type: ignore[method-assign]
     _log_ready(runtime)
     knowledge = base.pipeline.knowledge
     _begin_counts(knowledge)

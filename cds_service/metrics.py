@@ -122,7 +122,13 @@ class _Meters:
             for name, (text, labels) in COUNTERS.items()
         }
         self.gauges: dict[str, Gauge] = {
-            name: Gauge(name, text, labels, registry=mine, multiprocess_mode=mode)  # type: ignore[arg-type]
+            name: Gauge(
+                name,
+                text,
+                labels,
+                registry=mine,
+                multiprocess_mode=mode,  # type: ignore[arg-type]
+            )
             for name, (text, mode, labels) in GAUGES.items()
         }
         self.seconds = Histogram(

@@ -80,8 +80,9 @@ FIELDS = frozenset(
 )
 
 
-# What every line of one request says: whose it is. A thread begins each request anew.
-_about: ContextVar[Mapping[str, str]] = ContextVar("about", default={})  # noqa: B039  # never changed
+# What every line of one request says: whose it is. A thread begins each request anew. The default
+# is never changed.
+_about: ContextVar[Mapping[str, str]] = ContextVar("about", default={})  # noqa: B039
 _writer: list[LogWriter] = []  # of this process, if its log goes to standard error
 
 

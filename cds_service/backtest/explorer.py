@@ -368,23 +368,33 @@ class Explorer:
 
         Where no patient moved the figure stays as it was, also if it is not told.
         """
-        rounding, tell = self._rounding, self._tell
-        people = len(held)
-        left = people + sum(not old for old, _ in moved) - sum(not new for _, new in moved)
-        step, changes = rounding.step_of(held.values()), [new - old for old, new in moved]
-        more = None if why else rounding.sum(changes)
-        told = None if why or tell.is_small(people) else rounding.number(before, step)
-        after: int | str = max(0, (told or 0) + (more or 0)) if left else 0
-        if why or more is None or tell.is_small(left):
-            after = why or (FEW if tell.is_small(left) else HIDDEN)
+        rounding = self._rounding
+        changes = [new - old for old, new in moved]
+        shown = (why, why, why) if why else self._shown(before, held, moved)
         return _Told(
-            before=why or (FEW if told is None else told),
-            more=why or (FEW if more is None else more),
-            after=after,
-            step=step if people else 0,
+            before=shown[0],
+            more=shown[1],
+            after=shown[2],
+            step=rounding.step_of(held.values()) if held else 0,
             more_step=rounding.step_of(changes) if moved else 0,
             moved=bool(moved),
         )
+
+    def _shown(
+        self, before: int, held: Mapping[int, int], moved: Collection[tuple[int, int]]
+    ) -> tuple[Figure, Figure, Figure]:
+        """Returns the cards before, those that came or went, and those after, or why not."""
+        rounding, tell, people = self._rounding, self._tell, len(held)
+        more = rounding.sum([new - old for old, new in moved])
+        few = tell.is_small(people)
+        told = None if few else rounding.number(before, rounding.step_of(held.values()))
+        left = people + sum(not old for old, _ in moved) - sum(not new for _, new in moved)
+        after: Figure = max(0, (told or 0) + (more or 0)) if left else 0
+        if tell.is_small(left):
+            after = FEW
+        elif more is None:
+            after = HIDDEN
+        return FEW if told is None else told, FEW if more is None else more, after
 
 
 Figure = int | str  # FEW or HIDDEN if it is not told

@@ -295,7 +295,10 @@ class _Words(Struct, frozen=True):
             cell = report.cell(profile, indicator=indicator)
             about = cell.patients if cell else 0
             yield _rate(about, totals.patients), f"of 100 patients get a {indicator} one"
-        rules = report.rule_outcomes(profile)
+        yield from self._tiles_of_repeats(profile)
+
+    def _tiles_of_repeats(self, profile: str) -> Iterable[tuple[str, str]]:
+        rules = self.report.rule_outcomes(profile)
         first, again = sum(r.first for r in rules), sum(r.repeats for r in rules)
         repeats = self._share(again, first + again, sum(r.repeats_people for r in rules))
         week = self.knowledge.history.numbers.again_days.value
@@ -559,7 +562,8 @@ def _months(report: Report) -> Markup:
         cells = {cell.name: cell for cell in report.table(profile, "month")}
         values = [_plotted(cells.get(name)) for name in names]
         lines.append(Line(profile, tuple(values), style))
-    if len(names) < 2 or not any(v is not None for line in lines for v in line.values):  # noqa: PLR2004
+    has_values = any(value is not None for line in lines for value in line.values)
+    if len(names) <= 1 or not has_values:
         return Markup()
     return trend("Cards for each 100 moments, by month", names, lines, each="in")
 

@@ -108,7 +108,7 @@ def _as_parquet(run: Run, arrow: Any, parquet: Any) -> Path:
     schema = arrow.schema([(name, types.get(name, arrow.string())) for name in ROW_COLUMNS])
     with parquet.ParquetWriter(draft, schema) as writer:
         for lines in _batches(_lines(run.rows())):
-            columns = [[line[n] for line in lines] for n in range(len(ROW_COLUMNS))]
+            columns = map(list, zip(*lines, strict=True))
             typed = [arrow.array(c, field.type) for c, field in zip(columns, schema, strict=True)]
             writer.write_table(arrow.table(typed, schema=schema))
     draft.chmod(_OWNER_ONLY)

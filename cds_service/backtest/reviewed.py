@@ -105,40 +105,37 @@ def reviewed(files: Sequence[Answers], rules: Mapping[str, str], sample: str) ->
 
     BacktestError if answers are about another drawing, because their cards are others.
     """
-    for one in files:
-        if one.sample != sample:
-            raise BacktestError(
-                "These answers are about another drawing of cards: draw none anew between the "
-                "form and its answers."
-            )
-    given = [
-        (card, answer)
-        for one in files
-        for card, answer in one.answers.items()
-        if card in rules and answer.agree
-    ]
-    uses = Counter(str(answer.use) for _, answer in given if answer.use)
-    kappa, both = _kappa(files)
+    if any(one.sample != sample for one in files):
+        raise BacktestError(
+            "These answers are about another drawing of cards: draw none anew between the "
+            "form and its answers."
+        )
+    every = [(card, answer) for one in files for card, answer in one.answers.items()]
+    given = [(card, answer) for card, answer in every if card in rules and answer.agree]
     sides = [(card, a.agree == "yes") for card, a in given if a.agree in ("yes", "no")]
     helped = [(card, a.use == "useful") for card, a in given if a.use]
+    kappa, both = _kappa(files)
     return Reviewed(
         drawn=len(rules),
         reviewers=len(files),
         answered=len({card for card, _ in given}),
         agreements=dict(Counter(str(answer.agree) for _, answer in given)),
-        uses=dict(uses),
-        comments=sum(
-            bool(answer.comment.strip()) for one in files for answer in one.answers.values()
-        ),
+        uses=dict(Counter(str(answer.use) for _, answer in given if answer.use)),
+        comments=sum(bool(answer.comment.strip()) for _, answer in every),
         agreed=_of_cards(sides),
         useful=_of_cards(helped),
-        by_rule={
-            rule: _of_cards([one for one in sides if rules[one[0]] == rule])
-            for rule in sorted({rules[card] for card, _ in sides})
-        },
+        by_rule=_by_rule(sides, rules),
         kappa=kappa,
         both=both,
     )
+
+
+def _by_rule(sides: Sequence[tuple[str, bool]], rules: Mapping[str, str]) -> dict[str, Share]:
+    """Returns the share of the cards of each rule that were right."""
+    of_rule: dict[str, list[tuple[str, bool]]] = {}
+    for card, yes in sides:
+        of_rule.setdefault(rules[card], []).append((card, yes))
+    return {rule: _of_cards(own) for rule, own in sorted(of_rule.items())}
 
 
 def _of_cards(said: Sequence[tuple[str, bool]]) -> Share:

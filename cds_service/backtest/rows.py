@@ -147,18 +147,23 @@ class PieceCounts(Struct, kw_only=True, rename="camel"):
         """Adds the counts of another piece."""
         for name in self.__struct_fields__:
             own, added = getattr(self, name), getattr(other, name)
-            if isinstance(own, int):
-                setattr(self, name, own + added)
-            elif isinstance(own, dict):
+            if isinstance(own, dict):
                 for key, number in added.items():
                     own[key] = own.get(key, 0) + number
+            if isinstance(own, int):
+                setattr(self, name, own + added)
 
     def by_stratum(self) -> dict[Stratum, int]:
         """Returns the moments of each stratum."""
         found = {}
         for key, number in self.strata.items():
             kind, setting, age_band, month = key.split("|")
-            stratum = Stratum(kind=kind, setting=setting, age_band=age_band, month=month)  # type: ignore[arg-type]
+            stratum = Stratum(
+                kind=kind,  # type: ignore[arg-type]
+                setting=setting,
+                age_band=age_band,
+                month=month,
+            )
             found[stratum] = number
         return found
 

@@ -197,15 +197,8 @@ class Timeline:
         sources[ENCOUNTER] = _source([self._encounter(stay)]) if stay is not None else _NO_ENCOUNTER
         if stay is not None and stay.guessed:
             guessed.add("encounter")
-        for key, series in self.series.items():
-            known = series.newest(now, asked.enough[key])
-            sources[key] = _source([one.resource for one in known])
-            if any(one.guessed for one in known):
-                guessed.add("known-since")
-        problems = [one for one in self.conditions if one.since <= now]
-        sources[CONDITIONS] = _source([_problem_then(one.resource, now) for one in problems])
-        if any(one.guessed for one in problems):
-            guessed.add("condition-date")
+        self._add_results(now, asked, sources, guessed)
+        self._add_problems(now, sources, guessed)
         self._add_orders(now, asked, without, sources, guessed)
         for kind in asked.optional:
             listed = kind in asked.listed
@@ -216,6 +209,23 @@ class Timeline:
             inpatient=stay is not None and stay.inpatient,
             guessed=frozenset(guessed),
         )
+
+    def _add_results(
+        self, now: datetime, asked: Asked, sources: dict[str, Source], guessed: set[Guess]
+    ) -> None:
+        """Adds the newest results of each kind that were known."""
+        for key, series in self.series.items():
+            known = series.newest(now, asked.enough[key])
+            sources[key] = _source([one.resource for one in known])
+            if any(one.guessed for one in known):
+                guessed.add("known-since")
+
+    def _add_problems(self, now: datetime, sources: dict[str, Source], guessed: set[Guess]) -> None:
+        """Adds the problems that were known, as they were then."""
+        problems = [one for one in self.conditions if one.since <= now]
+        sources[CONDITIONS] = _source([_problem_then(one.resource, now) for one in problems])
+        if any(one.guessed for one in problems):
+            guessed.add("condition-date")
 
     def _add_orders(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -86,9 +86,7 @@ def replay(
     stories = chosen_stories(fixtures, names) if names or not paths else []
     console = Console(highlight=False)
     if only_list:
-        for story in stories:
-            # A pipe has no width, so that each story has one line.
-            console.print(f"[bold]{story.name}[/bold]  {story.file.title}", soft_wrap=True)
+        _list(stories, console)
         return
     # A new rule is tried out before `make facts` has recorded its texts.
     pipeline = offline_pipeline(hooks or default_hooks_dir(), check_facts=False)
@@ -105,6 +103,12 @@ def replay(
     wrong = [_replay_file(pipeline, path, language, as_json=as_json) for path in paths]
     if any(wrong):
         sys.exit(1)
+
+
+def _list(stories: Iterable[Story], console: Console) -> None:
+    """Names the stories; a pipe has no width, so that each story has one line."""
+    for story in stories:
+        console.print(f"[bold]{story.name}[/bold]  {story.file.title}", soft_wrap=True)
 
 
 def _is_path(name: str) -> bool:

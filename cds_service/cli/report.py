@@ -113,14 +113,7 @@ def report(
     first = since.date() if since else (now - timedelta(days=_DAYS)).date()
     tables = FigureTables(database)
     tenants = tables.tenants()
-    if tenant is not None and tenant not in tenants:
-        raise click.BadParameter(
-            f"nothing is stored for this client{did_you_mean(tenant, tenants)}"
-            if tenants
-            else "no call is stored yet",
-            param_hint="--client",
-        )
-    chosen = [tenant] if tenant is not None else tenants
+    chosen = tenants if tenant is None else [_stored(tenant, tenants)]
     unreadable = sorted({hook.unreadable for hook in HOOKS.values()})
     last = until.date() if until else None
     if last is not None and last < first:
@@ -150,6 +143,16 @@ def report(
         return
     output.write_text(text, encoding="utf-8", newline="")
     click.echo(f"Written: {output}")
+
+
+def _stored(tenant: str, tenants: list[str]) -> str:
+    """Returns the client that was asked for; BadParameter if nothing is stored for it."""
+    if not tenants:
+        raise click.BadParameter("no call is stored yet", param_hint="--client")
+    if tenant not in tenants:
+        near = did_you_mean(tenant, tenants)
+        raise click.BadParameter(f"nothing is stored for this client{near}", param_hint="--client")
+    return tenant
 
 
 def _text(counted: Figures, form: str, knowledge: Knowledge, client: str) -> str:

@@ -151,7 +151,10 @@ def _serve(settings: Settings, workers: int, listener: socket.socket) -> None:
         workers_kill_timeout=_REPLACED_S,
         log_enabled=False,
         respawn_failed_workers=True,
-    ).serve(target_loader=load, wrap_loader=False)  # type: ignore[arg-type]  # an RSGI object need not be callable
+    ).serve(
+        target_loader=load,  # type: ignore[arg-type]  # an RSGI object need not be callable
+        wrap_loader=False,
+    )
 
 
 def make_worker(listener: int, lifeline: Lifeline | None = None) -> Worker:
@@ -211,7 +214,8 @@ class Server(MPServer):
         if sys.platform != "linux":
             super()._init_shared_socket()
             return
-        self._shd = SocketHolder(self._listener.fileno(), False, self.backlog)  # type: ignore[call-arg, assignment]
+        fileno, backlog = self._listener.fileno(), self.backlog
+        self._shd = SocketHolder(fileno, False, backlog)  # type: ignore[call-arg, assignment]
         self._sso = self._listener  # under 'spawn' it carries the descriptor over
 
     def signal_handler_interrupt(self, signum: int, _: FrameType | None = None) -> None:

@@ -82,7 +82,8 @@ def _prefetch(resources: Iterable[Mapping[str, Any]], record: Chart) -> dict[str
         kind = one.get("resourceType")
         if kind in ("Patient", "Encounter"):
             single.setdefault(str(kind).lower(), one)
-        elif kind == "Observation":
+            continue
+        if kind == "Observation":
             sorted_in["sodium" if one.get("id") in sodium else "labs"].append(one)
         elif kind in _KEYS and one.get("status") != "draft":
             sorted_in[_KEYS[str(kind)]].append(one)

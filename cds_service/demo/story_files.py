@@ -92,13 +92,14 @@ def _resources(value: Any) -> Iterator[dict[str, Any]]:
     if isinstance(value, list):
         for one in value:
             yield from _resources(one)
-    elif isinstance(value, dict) and value.get("resourceType") == "Bundle":
-        for entry in value.get("entry") or []:
-            if isinstance(entry, dict):
-                yield from _resources([entry.get("resource")])
-    elif isinstance(value, dict) and "resourceType" in value:
+    if not isinstance(value, dict):
+        return
+    if value.get("resourceType") == "Bundle":
+        entries = [entry for entry in value.get("entry") or [] if isinstance(entry, dict)]
+        yield from _resources([entry.get("resource") for entry in entries])
+    elif "resourceType" in value:
         yield value
-    elif isinstance(value, dict):
+    else:
         yield from _resources(list(value.values()))
 
 

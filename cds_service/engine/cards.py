@@ -182,18 +182,7 @@ class Writer:
             "indicator": finding.indicator,
             "source": self._source(finding.rule),
         }
-        offered = {}
-        for place, suggestion in enumerate(finding.suggestions):
-            written = self._suggestion(suggestion, f"{card_id}/{place}", actions)
-            if written["actions"]:
-                offered[place] = written
-                self.kinds[written["uuid"]] = suggestion.kind
-        if offered:
-            card["suggestions"] = list(offered.values())
-            # Buttons that exclude each other can only be chosen one at a time.
-            kinds = {finding.suggestions[place].kind for place in offered}
-            excluded = {other for kind in kinds for other in self._words.suggestions[kind].excludes}
-            card["selectionBehavior"] = "at-most-one" if excluded.intersection(kinds) else "any"
+        card |= self._buttons(finding, card_id, actions)
         card["overrideReasons"] = [self._override(key) for key in rule.overrides]
         cited = [self._knowledge.citations[key] for key in self._cited(rule.sources, finding)]
         card["links"] = [
@@ -205,6 +194,23 @@ class Writer:
             ),
         ]
         return {name: value for name, value in card.items() if value}
+
+    def _buttons(self, finding: Finding, card_id: str, actions: ActionWriter) -> dict[str, Any]:
+        """Returns the suggestions that have an action, and whether several may be chosen."""
+        offered = []
+        kinds = set()
+        for place, suggestion in enumerate(finding.suggestions):
+            written = self._suggestion(suggestion, f"{card_id}/{place}", actions)
+            if written["actions"]:
+                offered.append(written)
+                kinds.add(suggestion.kind)
+                self.kinds[written["uuid"]] = suggestion.kind
+        if not offered:
+            return {}
+        # Buttons that exclude each other can only be chosen one at a time.
+        excluded = {other for kind in kinds for other in self._words.suggestions[kind].excludes}
+        behavior = "at-most-one" if excluded.intersection(kinds) else "any"
+        return {"suggestions": offered, "selectionBehavior": behavior}
 
     def _app_link(self, rule: str) -> list[dict[str, str]]:
         """Returns the link to the SMART app; its appContext names the rule, and no patient."""

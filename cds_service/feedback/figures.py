@@ -224,15 +224,9 @@ def figures(
         clients += clients_of(tables, tenant, since, last)
         both += filter(None, [arms(tables.arm_calls(tenant, start, end), now)])
         cards = _cards(rules, tables.showings(tenant, start, end))
-        for answer in tables.answers(tenant, start):
-            if answer.card in cards:
-                cards[answer.card].answers.append(answer)
-            elif answer.outcome_at >= end:
-                continue
-            elif answer.known:
-                earlier += 1
-            else:
-                unmatched += 1
+        without_card = _without_card(tables.answers(tenant, start), cards, end)
+        earlier += sum(answer.known for answer in without_card)
+        unmatched += sum(not answer.known for answer in without_card)
         for card in cards.values():
             _settle(card, now, reasons, keeping)
     ordered = sorted(rules.values(), key=lambda r: (-r.returned, r.rule, r.profile))
@@ -246,6 +240,19 @@ def figures(
         usage=usage,
         arms=_together(both),
     )
+
+
+def _without_card(
+    answers: Iterable[Answer], cards: Mapping[str, _Card], end: datetime
+) -> list[Answer]:
+    """Gives each answer to its card; returns those of the period whose card is not among these."""
+    rest = []
+    for answer in answers:
+        if answer.card in cards:
+            cards[answer.card].answers.append(answer)
+        elif answer.outcome_at < end:
+            rest.append(answer)
+    return rest
 
 
 def _together(both: Sequence[Arms]) -> Arms | None:
@@ -333,21 +340,32 @@ def _settle(card: _Card, now: datetime, reasons: Reasons, keeping: Collection[st
     answer = decided[0]
     week = one.weeks.setdefault(_monday(answer.outcome_at.date()), Week())
     if accepted:
-        kinds = _taken(card, accepted)
-        one.chosen.update(kinds)
-        if kinds and kinds <= set(keeping):
-            one.kept += 1
-        else:
-            one.accepted += 1
-            week.accepted += 1
+        _count_accepted(one, week, _taken(card, accepted), keeping)
     else:
         one.overridden += 1
         week.overridden += 1
         one.reasons[_reason(answer, reasons)] += 1
+    _count_time(card, answer)
+
+
+def _count_accepted(
+    one: RuleFigures, week: Week, kinds: set[str], keeping: Collection[str]
+) -> None:
+    """Counts a card as accepted, or as kept if only suggestions that keep the order were taken."""
+    one.chosen.update(kinds)
+    if kinds and kinds <= set(keeping):
+        one.kept += 1
+        return
+    one.accepted += 1
+    week.accepted += 1
+
+
+def _count_time(card: _Card, answer: Answer) -> None:
+    """Notes how long the answer took since the card was last shown."""
     before = [shown for shown in card.shown if shown <= answer.outcome_at + _CLOCKS_DIFFER]
     if before:
         taken = answer.outcome_at - before[-1]
-        one.seconds.append(max(0.0, taken.total_seconds()))
+        card.figures.seconds.append(max(0.0, taken.total_seconds()))
 
 
 def _taken(card: _Card, accepted: Iterable[Answer]) -> set[str]:

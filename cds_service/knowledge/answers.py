@@ -141,13 +141,13 @@ def apply_answers(
     signed, kept = dict[str, Review](), dict[str, Review]()
     stale, missing = dict[str, tuple[str, ...]](), dict[str, tuple[str, ...]]()
     for file, own in by_file.items():
-        answers = [saved.answer.get(item.id) for item in own]
-        agreed = [answer is not None and answer.agreed for answer in answers]
+        agreed = [_is_agreed(item, saved) for item in own]
         if not any(agreed):
             continue
         if saved.files.get(file) != text_sha256(texts[file]):
             stale[file] = tuple(i.id for i in own if is_stale(i, saved.answer.get(i.id)))
-        elif not all(agreed):
+            continue
+        if not all(agreed):
             missing[file] = tuple(i.id for i, yes in zip(own, agreed, strict=True) if not yes)
         elif file in valid and not replace_signed:
             kept[file] = valid[file]
@@ -156,6 +156,11 @@ def apply_answers(
     return Applied(
         signed=signed, kept=kept, stale=stale, missing=missing, comments=_comments(saved, by_file)
     )
+
+
+def _is_agreed(item: Item, saved: Saved) -> bool:
+    answer = saved.answer.get(item.id)
+    return answer is not None and answer.agreed
 
 
 def is_stale(item: Item, answer: Answer | None) -> bool:

@@ -363,10 +363,10 @@ def facts_problems(knowledge: Knowledge) -> Iterator[str]:
         if allowed is None:
             idle.setdefault(place, []).append(key)
             continue
-        for name in Template(text).get_identifiers() if "$" in text else ():
-            if name not in allowed:
-                names = ", ".join(f"${known}" for known in allowed) or "no $name"
-                yield f"{place} {key}: nothing fills '${name}' here; allowed: {names}"
+        unfilled = [n for n in Template(text).get_identifiers() if n not in allowed]
+        names = ", ".join(f"${known}" for known in allowed) or "no $name"
+        for name in unfilled:
+            yield f"{place} {key}: nothing fills '${name}' here; allowed: {names}"
     if idle:
         yield _idle_texts(idle, facts)
 
@@ -434,18 +434,17 @@ def _lacking(knowledge: Knowledge, facts: Facts) -> Iterator[str]:
         "suggestions": words.suggestions,
     }
     rules = knowledge.rules
-    for kind, recorded in facts.items():
-        for name in recorded:
-            rule, _, key = name.rpartition(".")
-            own = rules.get(rule)
-            if not rule and name not in shared[kind]:
-                yield (
-                    f"knowledge/words.toml: [{kind}] has no '{name}': a card needs this text "
-                    f"({_NO_LONGER})"
-                )
-            elif own is not None and key not in _own_texts(own)[kind]:
-                file = next(f for f, its in knowledge.rule_files.items() if rule in its.rules)
-                yield (
-                    f"{file}: [rules.{rule}] has no {kind}.{key}: its card needs this text "
-                    f"({_NO_LONGER})"
-                )
+    for kind, name in ((kind, name) for kind, recorded in facts.items() for name in recorded):
+        rule, _, key = name.rpartition(".")
+        own = rules.get(rule)
+        if not rule and name not in shared[kind]:
+            yield (
+                f"knowledge/words.toml: [{kind}] has no '{name}': a card needs this text "
+                f"({_NO_LONGER})"
+            )
+        if own is not None and key not in _own_texts(own)[kind]:
+            file = next(f for f, its in knowledge.rule_files.items() if rule in its.rules)
+            yield (
+                f"{file}: [rules.{rule}] has no {kind}.{key}: its card needs this text "
+                f"({_NO_LONGER})"
+            )

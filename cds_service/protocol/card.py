@@ -116,17 +116,19 @@ def _empty_member(value: object) -> str | None:
     """
     if value is None or value in ("", [], {}, ()):
         return ""
-    if isinstance(value, dict):
-        for name, member in value.items():
-            path = _empty_member(member)
-            if path is not None:
-                return f".{name}{path}"
-    elif isinstance(value, list | tuple):
-        for member in value:
-            path = _empty_member(member)
-            if path is not None:
-                return f"[]{path}"
+    for place, member in _members(value):
+        path = _empty_member(member)
+        if path is not None:
+            return f"{place}{path}"
     return None
+
+
+def _members(value: object) -> Iterator[tuple[str, object]]:
+    """Yields what an object or an array holds, each with its step in a path."""
+    if isinstance(value, dict):
+        yield from ((f".{name}", member) for name, member in value.items())
+    elif isinstance(value, list | tuple):
+        yield from (("[]", member) for member in value)
 
 
 def _is_uuid(value: object) -> bool:

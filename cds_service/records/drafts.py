@@ -139,16 +139,18 @@ def _drafts(sent: Sequence[SentDraft], me: Person) -> Iterator[_Draft]:
         resource = one.resource
         if resource is None or not kind_of(resource) or is_failure(resource):
             yield _Draft(place)  # an error stands for what could not be sent: it may be an order
-        elif kind_of(resource) in _NO_ORDERS:
             continue
-        elif me.drafted_for(resource) is Owner.FOREIGN:
+        if kind_of(resource) in _NO_ORDERS:
+            continue
+        if me.drafted_for(resource) is Owner.FOREIGN:
             yield _Draft(place)
-        else:
-            own_name = _own_name(resource, one.url)
-            first = seen.setdefault(own_name, resource) if own_name else resource
-            if first is resource or first != resource:
-                yield _Draft(place, resource, own_name, _names(resource, own_name, one.url))
-                yield from _contained_orders(place, resource, own_name, me)
+            continue
+        own_name = _own_name(resource, one.url)
+        first = seen.setdefault(own_name, resource) if own_name else resource
+        came_before = first is not resource and first == resource
+        if not came_before:
+            yield _Draft(place, resource, own_name, _names(resource, own_name, one.url))
+            yield from _contained_orders(place, resource, own_name, me)
 
 
 def _contained_orders(

@@ -89,18 +89,10 @@ def gather(ask: Ask, fhir: FhirClient, deadline: Deadline) -> Gathered:
     key that the client's registry entry does not list is NOT_READ. BadRequest if the prefetch
     brings another patient.
     """
-    sources: dict[str, Source] = {}
     listed: tuple[str, ...] = ask.client.extra_sources
     extras = {key: ask.optional[key] for key in listed if key in ask.optional}
     queries = _queries(ask, {**ask.templates, **extras})
-    for key, asked in queries.items():
-        if asked is None:
-            sources[key] = _NOT_APPLICABLE
-        else:
-            names = ask.client.prefetch_aliases.get(key, ())
-            sources[key] = prefetched(
-                asked, ask.prefetch, names, ask.client.habits.null_means == "none"
-            )
+    sources = {key: _in_prefetch(ask, key, asked) for key, asked in queries.items()}
     sources |= {key: _NOT_READ for key in ask.optional if key not in extras}
     older = _older_table(ask)
     sources |= _sent_within_another(ask, sources, older)
@@ -122,6 +114,14 @@ def gather(ask: Ask, fhir: FhirClient, deadline: Deadline) -> Gathered:
         unreachable=None if isinstance(access, Access) else access,
         pause=reads.pause,
     )
+
+
+def _in_prefetch(ask: Ask, key: str, asked: Query | None) -> Source:
+    """Returns what the prefetch holds for a key."""
+    if asked is None:
+        return _NOT_APPLICABLE
+    names = ask.client.prefetch_aliases.get(key, ())
+    return prefetched(asked, ask.prefetch, names, ask.client.habits.null_means == "none")
 
 
 def _sent_within_another(

@@ -328,33 +328,27 @@ def _whole(
     authored = _authored(resource, context)
     effective_start, effective_end = _effective(resource, context)
     wanted = not resource.do_not_perform
-    may_be = wanted and not known.drugs  # of a drug it is not asked whether it restricts fluid
-    restricts = may_be and _restricts_fluid(resource, about, context)
-    drinks = may_be and not restricts and context.vocabulary.asks_to_drink(*about)
-    about_fluid, name = restricts or drinks, _fluid_name(medicine, known)
+    given = known if wanted else _not_given(known)
     order = Order(
         reference=identity(resource),
         kind=kind,
-        drugs=known.drugs if wanted else (),
+        drugs=given.drugs,
         partners=known.partners,
         ingredient_count=known.ingredient_count,
-        saline=known.saline if wanted else None,
+        saline=given.saline,
         route=known.route,
         irrigation=known.irrigation,
-        fluid_restriction=restricts,
-        restricts_plainly=not restricts or context.vocabulary.restricts_plainly(*about),
-        strong_salt=known.strong_salt if wanted else None,
-        nutrition=known.nutrition if wanted else None,
-        isotonic_carrier_ml=known.isotonic_carrier_ml if wanted else None,
-        effervescent=known.effervescent and wanted,
-        asks_to_drink=drinks,
-        fluid_name=name or (_about_fluid_name(resource, about, context) if about_fluid else None),
-        hypotonic=known.hypotonic and wanted,
+        strong_salt=given.strong_salt,
+        nutrition=given.nutrition,
+        isotonic_carrier_ml=given.isotonic_carrier_ml,
+        effervescent=given.effervescent,
+        fluid_name=_fluid_name(medicine, known),
+        hypotonic=given.hypotonic,
         hypotonic_volume_ml=known.hypotonic_volume_ml,
         carries=known.carries,
         needs_glucose=known.needs_glucose,
         alkali=known.alkali,
-        balanced=known.balanced and wanted,
+        balanced=given.balanced,
         balanced_weak=known.balanced_weak,
         balanced_volume_ml=known.balanced_volume_ml,
         unrecognised=known.unrecognised,
@@ -382,8 +376,44 @@ def _whole(
         stopped_for_low=_ended_for_low(resource, context),
         changed=_changed(resource, context) if known.drugs else None,
     )
-    by_tube = wanted and not (known.drugs or known.saline or about_fluid)
-    return _with_tube_water(order, resource, about, context) if by_tube else order
+    if known.drugs or not wanted:  # of a drug it is not asked what it says about drinking
+        return order
+    order = _with_drinking(order, resource, about, context)
+    if order.saline or order.fluid_restriction or order.asks_to_drink:
+        return order
+    return _with_tube_water(order, resource, about, context)
+
+
+def _not_given(known: Resolution) -> Resolution:
+    """What a product is in an order that forbids it: it brings neither a drug nor a fluid."""
+    return replace(
+        known,
+        drugs=(),
+        saline=None,
+        strong_salt=None,
+        nutrition=None,
+        isotonic_carrier_ml=None,
+        effervescent=False,
+        hypotonic=False,
+        balanced=False,
+    )
+
+
+def _with_drinking(
+    order: Order, resource: Resource, about: FluidWords, context: ReadContext
+) -> Order:
+    """The order with what it says about drinking: that it is restricted, or to be much."""
+    restricts = _restricts_fluid(resource, about, context)
+    drinks = not restricts and context.vocabulary.asks_to_drink(*about)
+    if not (restricts or drinks):
+        return order
+    return replace(
+        order,
+        fluid_restriction=restricts,
+        restricts_plainly=not restricts or context.vocabulary.restricts_plainly(*about),
+        asks_to_drink=drinks,
+        fluid_name=order.fluid_name or _about_fluid_name(resource, about, context),
+    )
 
 
 def _with_tube_water(

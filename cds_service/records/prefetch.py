@@ -80,7 +80,8 @@ def _sorted_out(bundle: Resource) -> tuple[tuple[Resource, ...], bool]:
         resource = entry.resource if entry is not None else None
         if resource is None or not _TYPE.fullmatch(kind_of(resource)):
             whole = False  # what it is cannot be read, so it may be what was asked for
-        elif resource.resource_type != "OperationOutcome":
+            continue
+        if resource.resource_type != "OperationOutcome":
             resources.append(resource)
         elif is_failure(resource):
             whole = False

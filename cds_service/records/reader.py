@@ -339,24 +339,36 @@ def _read(resource: Resource, source: str, me: Person, context: ReadContext, tal
         tally.loses(stray_sodium(resource, context) if source == SODIUM else None)
         return
     if me.owner(resource) is Owner.FOREIGN:
-        # Another patient's, or ours in a form of reference that we do not know: it was not read.
-        tally.foreign += 1
-        tally.lacks(source, Missing.TRUNCATED)
-        if kind == "Observation":
-            tally.loses(foreign_sodium(resource, context, asked_sodium=source == SODIUM))
-    elif is_unreadable(resource, kind):
+        _leave_out(resource, kind, source, context, tally)
+        return
+    if is_unreadable(resource, kind):
         tally.lacks(source, Missing.VERSION)
     elif kind == "Observation":
-        result = observed_once(resource, context, asked_sodium=source == SODIUM)
-        if source != SODIUM and says_no_test(resource, context):
-            tally.lacks(source, Missing.TRUNCATED)
-        tally.labs += result.labs
-        tally.loses(result.dropped)
-        tally.problems += [result.problem] if result.problem is not None else []
+        _read_result(resource, source, context, tally)
     elif kind in KINDS:
         tally.listed.append(resource)
     else:
         _read_history(resource, kind, source, context, tally)
+
+
+def _leave_out(
+    resource: Resource, kind: str, source: str, context: ReadContext, tally: _Tally
+) -> None:
+    """Note what is another patient's, or ours in a form of reference that we do not know."""
+    tally.foreign += 1
+    tally.lacks(source, Missing.TRUNCATED)
+    if kind == "Observation":
+        tally.loses(foreign_sodium(resource, context, asked_sodium=source == SODIUM))
+
+
+def _read_result(resource: Resource, source: str, context: ReadContext, tally: _Tally) -> None:
+    """Take in an Observation: a value, or a finding that is a problem."""
+    result = observed_once(resource, context, asked_sodium=source == SODIUM)
+    if source != SODIUM and says_no_test(resource, context):
+        tally.lacks(source, Missing.TRUNCATED)
+    tally.labs += result.labs
+    tally.loses(result.dropped)
+    tally.problems += [result.problem] if result.problem is not None else []
 
 
 def _read_history(

@@ -57,6 +57,7 @@ _TYPES = frozenset(
         *("NutritionOrder", "Observation", "Patient", "Procedure", "ServiceRequest"),
     }
 )
+_DIGITS_OF_A_WAIT = 2  # of seconds: more digits are longer than any deadline
 _LEAST_S = 0.05  # no search is repeated if less time is left
 _FORMS = 4  # refusals in a row: as written, without the optional parameters, halved, halved again
 
@@ -247,7 +248,7 @@ class PendingRead:
                 asked.append(part)
                 if refused_in_a_row:
                     self._learn(part)
-                    todo = [short for long in todo for short in in_parts(long, code_count(part))]
+                    todo = _as_short_as(part, todo)
                 refused_in_a_row = 0
                 continue
             refused_in_a_row += 1
@@ -410,12 +411,23 @@ class PendingRead:
         seconds = fetched.retry_after.strip()
         if fetched.status not in (_TOO_MANY, _UNAVAILABLE) or not seconds.isdecimal():
             return False
-        too_long = len(seconds) > 2 or int(seconds) + _LEAST_S >= self._call.deadline.left()  # noqa: PLR2004  # two digits are more than any deadline
-        if too_long or not self._may_retry or self._call.is_cut:
+        if not self._may_retry or self._call.is_cut or self._is_too_long(seconds):
             return False
         self._may_retry = False
         self._call.rest(int(seconds))
         return not self._call.is_cut
+
+    def _is_too_long(self, seconds: str) -> bool:
+        """Whether too little of the deadline is left after a wait of so many seconds."""
+        if len(seconds) > _DIGITS_OF_A_WAIT:
+            return True
+        return int(seconds) + _LEAST_S >= self._call.deadline.left()
+
+
+def _as_short_as(part: str, searches: list[str]) -> list[str]:
+    """Returns searches in parts of no more codes than one that was answered."""
+    most = code_count(part)
+    return [short for search in searches for short in in_parts(search, most)]
 
 
 # Why a search is not complete, for the analyst; never a text of the server.

@@ -47,6 +47,7 @@ _TELLING = re.compile(
 _WORD = re.compile(r"[^\W\d_]+")
 _SHORTEST_NAME = 3
 _SHORTEST_ID = 4
+_SHORTEST_PLACE = 3
 # Code systems that everybody has; any other may name a hospital.
 _COMMON = re.compile(
     r"https?://(?:[a-z.]*hl7\.org|loinc\.org|snomed\.info|unitsofmeasure\.org|www\.nlm\.nih\.gov"
@@ -63,6 +64,7 @@ _PEOPLE = frozenset(
     }
 )
 _OF_PEOPLE = frozenset({"display", "text", "family", "given", "name", "prefix", "suffix"})
+_NUMBERS_AND_PLACES = ("value", "line", "city", "postalCode")  # members of those below
 _NUMBERS_OF_PEOPLE = frozenset({"identifier", "telecom", "address"})
 # Prose that somebody wrote: never kept.
 _PROSE = frozenset({"note", "patient_instruction", "description", "details"})
@@ -423,16 +425,20 @@ def _told(value: Any, person: bool = False, member: str = "") -> Iterator[str]:
     waiting: list[tuple[Any, bool, str]] = [(value, person, member)]
     while waiting:
         part, person, member = waiting.pop()
+        if isinstance(part, str):
+            yield from _telling(part, person, member)
+            continue
         if isinstance(part, list):
             waiting += [(one, person, member) for one in part]
         elif isinstance(part, dict):
-            of_one = person or part.get("resourceType") in ("Patient", "Practitioner")
-            waiting += [
-                (one, (of_one and name not in ("code", "coding")) or name in _PEOPLE, name)
-                for name, one in part.items()
-            ]
-        elif isinstance(part, str):
-            yield from _telling(part, person, member)
+            waiting += _with_names(part, person)
+
+
+def _with_names(part: Mapping[str, Any], person: bool) -> Iterator[tuple[Any, bool, str]]:
+    """Yields each member of an object, whether it tells of a person, and its name."""
+    of_one = person or part.get("resourceType") in ("Patient", "Practitioner")
+    for name, one in part.items():
+        yield one, (of_one and name not in ("code", "coding")) or name in _PEOPLE, name
 
 
 def _telling(text: str, person: bool, member: str) -> Iterator[str]:
@@ -443,7 +449,7 @@ def _telling(text: str, person: bool, member: str) -> Iterator[str]:
             yield own
     elif person and member in _OF_PEOPLE:
         yield from (w for w in _WORD.findall(text) if len(w) >= _SHORTEST_NAME)
-    elif person and member in ("value", "line", "city", "postalCode") and len(text) > 2:  # noqa: PLR2004
+    elif person and member in _NUMBERS_AND_PLACES and len(text) >= _SHORTEST_PLACE:
         yield text
 
 

@@ -5,6 +5,7 @@ A code of an adverse effect, such as T50.2X5A, names the drug and not the harm (
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -40,15 +41,9 @@ def blamed_lately(case: Case) -> frozenset[str]:
 
 def earlier_harm(case: Case, drug: DrugMatch) -> Harm | None:
     """Returns what the record says of an earlier harm by this class of drug (F24)."""
-    entries = case.snapshot.problems
-    adverse = [p for p in entries if drug.cls in _adverse(case, p)]
-    low = [p.since for p in entries if drug.cls in p.blames]
-    low += [p.since for p in adverse if _says_low(case, p)]
-    low += [p.since for p in entries if _was_low_on(case, p, drug)]
-    low += [a.recorded for a in case.snapshot.allergies if drug.cls in a.blames]
-    low += [o.end or o.changed for o in case.listed if _was_stopped_for_low(case, o, drug)]
+    adverse = [p for p in case.snapshot.problems if drug.cls in _adverse(case, p)]
     measured = _measured(case, drug)
-    low += [s.at for s in measured]
+    low = [*_recorded_as_low(case, drug, adverse), *(s.at for s in measured)]
     dates = low or [p.since for p in adverse]
     if not dates:
         return _unexplained(case, drug)
@@ -59,6 +54,22 @@ def earlier_harm(case: Case, drug: DrugMatch) -> Harm | None:
         at=max((d for d in dates if d), default=None),
         lowest=min(lowest, key=lambda s: s.value, default=None),
     )
+
+
+def _recorded_as_low(
+    case: Case, drug: DrugMatch, adverse: Sequence[Problem]
+) -> Iterator[datetime | None]:
+    """Yields the date of each entry, allergy or ended order that tells of low sodium by the drug.
+
+    It is None if the record has no date; `adverse` are the entries on an effect of this class.
+    """
+    entries = case.snapshot.problems
+    yield from (p.since for p in entries if drug.cls in p.blames)
+    yield from (p.since for p in adverse if _says_low(case, p))
+    yield from (p.since for p in entries if _was_low_on(case, p, drug))
+    yield from (a.recorded for a in case.snapshot.allergies if drug.cls in a.blames)
+    ended = [o for o in case.listed if _was_stopped_for_low(case, o, drug)]
+    yield from (o.end or o.changed for o in ended)
 
 
 def _unexplained(case: Case, drug: DrugMatch) -> Harm | None:

@@ -42,22 +42,30 @@ def unlooked(
     silences = [o for o in outcomes if isinstance(o, Silence)]
     if len(silences) < len(outcomes):
         return None
-    snapshot = case.snapshot
+    reasons = {s.reason for s in silences if s.rule not in disabled}
+    found = _unread_order(case.snapshot) or _named_by_rules(reasons)
+    if found is not None:
+        return found
+    why = case.snapshot.missing.get(Analyte.SODIUM)
+    cut = why is Missing.TRUNCATED and not _recent_seen(case.snapshot, case.limits)
+    return "sodium" if cut or why is Missing.IN_PART else None
+
+
+def _unread_order(snapshot: Snapshot) -> Unlooked | None:
+    """Returns whether a selected order was not read, or is of nothing that is known."""
     selected = [o for o in snapshot.drafts if o.reference in snapshot.selected]
     if any(o.unread for o in selected):
         return "order"
-    if any(o.unidentified for o in selected):
-        return "unidentified"
-    reasons = {s.reason for s in silences if s.rule not in disabled}
-    if reasons & {STAY_UNREAD, RISE_UNREAD, SODIUM_UNREAD}:
+    return "unidentified" if any(o.unidentified for o in selected) else None
+
+
+def _named_by_rules(reasons: Collection[str]) -> Unlooked | None:
+    """Returns what the reasons of silent rules say was not read."""
+    if not {STAY_UNREAD, RISE_UNREAD, SODIUM_UNREAD}.isdisjoint(reasons):
         return "sodium"
     if MEDICINES_UNREAD in reasons:
         return "medications"
-    if PROBLEMS_UNREAD in reasons:
-        return "conditions"
-    why = snapshot.missing.get(Analyte.SODIUM)
-    cut = why is Missing.TRUNCATED and not _recent_seen(snapshot, case.limits)
-    return "sodium" if cut or why is Missing.IN_PART else None
+    return "conditions" if PROBLEMS_UNREAD in reasons else None
 
 
 def unused_sodium(case: Case, *, going_home: bool) -> Rejected | None:

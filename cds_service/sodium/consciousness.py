@@ -77,29 +77,31 @@ def _acts(case: Case, order: Order) -> bool:
 
 def encephalopathy(case: Case) -> Encephalopathy | None:
     """Returns the symptoms that may be brain edema at a sodium this low, or None (F1)."""
-    limits, value = case.limits, case.effective_sodium
+    value = case.effective_sodium
     if value is None or value >= _below(case):
         return None
     symptoms = _symptoms(case)
     scale = impaired_scale(case)
     if not symptoms and scale is None:
         return None
-    vomits, others = Problem.VOMITING in symptoms, Problem.CONFUSION in symptoms or scale
-    critical = (
-        (scale is not None and scale.points <= limits.gcs_critical_to)
-        or (vomits and others)
-        or case.sodium.acute is not None
-        or case.acute_setting is not None
-        or value < limits.encephalopathy_critical_below
-    )
+    has_begun_early = case.sodium.acute is not None or case.acute_setting is not None
+    very_low = value < case.limits.encephalopathy_critical_below
     active = (problem for problem in case.snapshot.problems if problem.active)
     recorded = [p.since for p in active if not p.concepts.isdisjoint(symptoms)]
     return Encephalopathy(
         symptoms=symptoms,
         scale=scale,
-        critical=bool(critical),
+        critical=has_begun_early or very_low or _is_grave(case, symptoms, scale),
         since=max([moment for moment in recorded if moment is not None], default=None),
     )
+
+
+def _is_grave(case: Case, symptoms: tuple[str, ...], scale: ComaScale | None) -> bool:
+    """Whether consciousness is much impaired, or vomiting is beside any impairment (F1)."""
+    if scale is not None and scale.points <= case.limits.gcs_critical_to:
+        return True
+    impaired = scale is not None or Problem.CONFUSION in symptoms
+    return impaired and Problem.VOMITING in symptoms
 
 
 def _below(case: Case) -> Decimal:

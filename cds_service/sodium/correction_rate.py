@@ -197,6 +197,9 @@ class SodiumRises(Struct, frozen=True, dict=True):
         """Returns whether a difference may be a change: not between a false and a true method."""
         return not self.methods_apart or start.method == end.method
 
+    def _all_comparable(self, used: Iterable[Sample], end: Sample) -> bool:
+        return all(self.comparable(sample, end) for sample in used)
+
     def measured(
         self, starts: Iterable[Sample], end: Sample, window: Window = "day"
     ) -> Iterator[RatePair]:
@@ -210,7 +213,7 @@ class SodiumRises(Struct, frozen=True, dict=True):
         begins = end.at - length
         for before, after in self._brackets(end, begins):
             used = (before, end) if after == end else (before, after, end)
-            if all(self.comparable(sample, end) for sample in used):
+            if self._all_comparable(used, end):
                 yield self._pair(used, begins, window)
 
     def passing(self, end: Sample, window: Window, length: timedelta) -> Iterator[RatePair]:
@@ -225,7 +228,7 @@ class SodiumRises(Struct, frozen=True, dict=True):
             past_last = bisect_left(self.times, end.at - length)
             for start in self.samples[first:past_last]:
                 used = (start, before, end)
-                if start != before and all(self.comparable(one, end) for one in used):
+                if start != before and self._all_comparable(used, end):
                     yield self._passing(used, start.at + length, window)
 
     def _befores(self, end: Sample) -> list[Sample]:
@@ -345,10 +348,10 @@ class SodiumRises(Struct, frozen=True, dict=True):
             return "one-end" if one_is_high else ""
         raised = last >= high and last > first
         fell = first >= high and first - last >= self.limits.glucose_fall_from
-        if not (raised or fell):
-            return ""
         if raised:
             return "raised"
+        if not fell:
+            return ""
         return "one-end" if None in known else "corrected"
 
     def _values(self, used: tuple[Sample, ...], glucose: GlucoseUse) -> list[Decimal]:
@@ -550,7 +553,7 @@ class RateRules(Struct, frozen=True, kw_only=True, dict=True):
         if len({sample.method for sample in samples}) > 1:
             at_once = limits.lab_wins_minutes
         place = 0
-        verdicts = []
+        verdicts: list[Verdict] = []
         # Without glucose no rise to a value is larger than that from the lowest value before it.
         least = self.least_rise - THOUSANDTH  # a rise is rounded
         lows = self._lowest_to
@@ -561,17 +564,21 @@ class RateRules(Struct, frozen=True, kw_only=True, dict=True):
                 if highest - samples[place].value >= self.least_rise:
                     lowest.add(place, self._kind(samples[place]))
                 place += 1
-            begins = end.at - limits.rate_window_hours
-            places = lowest.since(begins)
+            places = lowest.since(end.at - limits.rate_window_hours)
             places += range(place, self.rises.place_of(end))
-            starts = [samples[i] for i in places if end.value - samples[i].value >= self.least_rise]
-            if self.rises.effective(end) != end.value:  # corrected, any base may be the worst
-                starts = [s for s in self.rises.since(begins) if s.at < end.at]
-            verdicts += self.verdicts(self.rises.measured(starts, end))
-            verdicts += self.verdicts(self.rises.estimated(end, "day", limits.rate_window_hours))
-            verdicts += self.verdicts(self.rises.passing(end, "day", limits.rate_window_hours))
-            verdicts += self.verdicts(self.rises.average(end))
+            verdicts += self._past_to(end, [samples[i] for i in places])
         return verdicts
+
+    def _past_to(self, end: Sample, lowest: Sequence[Sample]) -> Iterator[Verdict]:
+        """Yields verdicts on the rises to an earlier sample, which has these lowest bases."""
+        day = self.limits.rate_window_hours
+        starts = [start for start in lowest if end.value - start.value >= self.least_rise]
+        if self.rises.effective(end) != end.value:  # corrected, any base may be the worst
+            starts = [s for s in self.rises.since(end.at - day) if s.at < end.at]
+        yield from self.verdicts(self.rises.measured(starts, end))
+        yield from self.verdicts(self.rises.estimated(end, "day", day))
+        yield from self.verdicts(self.rises.passing(end, "day", day))
+        yield from self.verdicts(self.rises.average(end))
 
     def _kind(self, start: Sample) -> Hashable:
         """Returns what a verdict takes from a base apart from its value.
@@ -737,6 +744,11 @@ class RateRules(Struct, frozen=True, kw_only=True, dict=True):
             return "info" if over and self.high_risk else None
         if over:
             return "critical" if dangerous and not self._contested(pair) else "warning"
+        return self._level_within_limit(pair, dangerous=dangerous)
+
+    def _level_within_limit(self, pair: RatePair, *, dangerous: bool) -> Indicator | None:
+        """Returns how a rise of a day that keeps its limit is told, from a low base or another."""
+        limits = self.limits
         if self._above_goal(pair):
             return "warning"
         if pair.rise < limits.rate_near_from or not (dangerous or self.high_risk):
@@ -875,50 +887,36 @@ def rate_view(case: Case) -> RateView:
     if not exact:  # no earlier value is known, so that this day is the first
         first = first_day_limit(case)
         return RateView(limit=first, day_limit=first)
-    glucose = {sample: pair.glucose for sample, pair in case.glucose_pairs.items()}
-    rises = SodiumRises(exact, glucose, limits, _methods_apart(case))
-    last = exact[-1]
-    latest = case.series.latest
-    if latest is None or latest not in reversed(exact):
-        latest = last
+    rises = SodiumRises(exact, _glucose_of(case), limits, _methods_apart(case))
+    latest = _newest_believed(case, exact)
     rules = RateRules(case=case, rises=rises, latest=latest, history=history)
-    if len(exact) == 1:  # there is nothing to compare it with
-        return RateView(
-            limit=rules.day_limit,
-            latest=latest,
-            day_limit=rules.day_limit,
-            ceiling=rules.ceiling,
-            shift=rises.effective(latest) - latest.value,
-        )
-
-    both = (last,) if latest is last else dict.fromkeys((last, latest))
-    ends = [s for s in both if now - s.at <= limits.rate_now_hours]
-    recent = rises.since(now - limits.rate_earlier_hours)
-    remembered = rises.since(now - limits.rate_remembered_days)
-    if rules.far_apart(ends):
-        pairs = [pair for end in ends for pair in rises.to(end)]
-    else:  # as in most charts: no rise has a level, and the largest one of a day is told
-        day = limits.rate_window_hours
-        pairs = [pair for end in ends for pair in rises.within(end, "day", day)]
-    present = rules.verdicts(pairs)
-    past = rules.past([s for s in remembered if s not in ends])
-    lately = [v for v in past if now - v.pair.end.at <= limits.rate_earlier_hours]
-
-    largest = _largest_in_a_day(pairs)
-    jumped_from = unbelieved_change(exact, limits) if last in ends else None
-    if jumped_from is not None and not rises.comparable(jumped_from, last):
-        jumped_from = None
     view = RateView(
-        assessable=largest is not None,
-        now=largest,
-        limit=rules.limit_of(largest) if largest else rules.day_limit,
-        average_per_day=_last_average(rises, recent),
-        jump=rises.change(jumped_from, last) if jumped_from else None,
-        episode=rules.episode([*present, *past]),
+        limit=rules.day_limit,
         latest=latest,
         day_limit=rules.day_limit,
         ceiling=rules.ceiling,
         shift=rises.effective(latest) - latest.value,
+    )
+    if len(exact) == 1:  # there is nothing to compare it with
+        return view
+
+    ends = [s for s in dict.fromkeys((exact[-1], latest)) if now - s.at <= limits.rate_now_hours]
+    pairs = _present_rises(rules, ends)
+    present = rules.verdicts(pairs)
+    remembered = rises.since(now - limits.rate_remembered_days)
+    past = rules.past([s for s in remembered if s not in ends])
+    lately = [v for v in past if now - v.pair.end.at <= limits.rate_earlier_hours]
+
+    largest = _largest_in_a_day(pairs)
+    recent = rises.since(now - limits.rate_earlier_hours)
+    view = replace(
+        view,
+        assessable=largest is not None,
+        now=largest,
+        limit=rules.limit_of(largest) if largest else rules.day_limit,
+        average_per_day=_last_average(rises, recent),
+        jump=_unbelieved_last(rises, ends),
+        episode=rules.episode([*present, *past]),
         unconfirmed=rules.unconfirmed,
         by_glucose=_by_glucose(pairs, limits),
     )
@@ -926,6 +924,38 @@ def rate_view(case: Case) -> RateView:
     if view.worst is None or view.rule != "RATE-NEAR":
         return view
     return replace(view, presses=rules.presses(view.worst))
+
+
+def _glucose_of(case: Case) -> dict[Sample, Decimal]:
+    """Returns the glucose of each sample that has one, in mg/dL."""
+    return {sample: pair.glucose for sample, pair in case.glucose_pairs.items()}
+
+
+def _newest_believed(case: Case, exact: tuple[Sample, ...]) -> Sample:
+    """Returns the sample that counts as the present: the newest, if its value is believed."""
+    latest = case.series.latest
+    return exact[-1] if latest is None or latest not in reversed(exact) else latest
+
+
+def _present_rises(rules: RateRules, ends: Sequence[Sample]) -> list[RatePair]:
+    """Returns the rises to the present; only those of a day if none of them can have a level.
+
+    So it is in most charts: no card comes, and the largest rise of a day is told.
+    """
+    rises = rules.rises
+    if rules.far_apart(ends):
+        return [pair for end in ends for pair in rises.to(end)]
+    day = rules.limits.rate_window_hours
+    return [pair for end in ends for pair in rises.within(end, "day", day)]
+
+
+def _unbelieved_last(rises: SodiumRises, ends: Sequence[Sample]) -> RatePair | None:
+    """Returns the change to a present last sample that is too large to believe (DQ-DELTA)."""
+    last = rises.samples[-1]
+    start = unbelieved_change(rises.samples, rises.limits) if last in ends else None
+    if start is None or not rises.comparable(start, last):
+        return None
+    return rises.change(start, last)
 
 
 def first_day_limit(case: Case) -> Decimal:
@@ -949,12 +979,11 @@ def over_corrections(case: Case) -> list[Verdict]:
     limits = case.limits
     history = ordered(case.series.samples)
     exact = believed(tuple([s for s in history if s.exact]), limits)
-    glucose = {sample: pair.glucose for sample, pair in case.glucose_pairs.items()}
-    rises = SodiumRises(exact, glucose, limits, _methods_apart(case))
     if not exact:
         return []
+    rises = SodiumRises(exact, _glucose_of(case), limits, _methods_apart(case))
     rules = RateRules(case=case, rises=rises, latest=exact[-1], history=history)
-    if not glucose and spread(exact) < rules.least_rise:
+    if not rises.glucose and spread(exact) < rules.least_rise:
         return []
     found = (_over_at(case, rises, history, end) for end in rules.far_apart(exact))
     return [verdict for verdict in found if verdict is not None]

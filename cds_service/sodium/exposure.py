@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
@@ -57,25 +57,25 @@ def exposures(case: Case) -> Exposures:
     for order in case.listed:
         for drug in order.drugs:
             by_drug.setdefault(drug.name, []).append((drug, order))
-    active: list[Exposure] = []
-    on_hold: dict[str, DrugMatch] = {}
-    for name in sorted(by_drug):
-        exposure = _exposure(case, by_drug[name])
-        if exposure is not None:
-            active.append(exposure)
+    each = [_exposure(case, by_drug[name]) for name in sorted(by_drug)]
+    active = [exposure for exposure in each if exposure is not None]
     taken = {exposure.drug.name for exposure in active}
+    paused = [listed for name, listed in by_drug.items() if name not in taken]
     suspects, most = _suspects(case, active), int(case.limits.suspects_to)
-    for name, listed in by_drug.items():
-        held = [drug for drug, order in listed if order.status == ON_HOLD]
-        if held and name not in taken:
-            on_hold[name] = held[-1]
     return Exposures(
         active=tuple(active),
         suspects=suspects[:most],
         more_suspects=tuple(e for e in suspects[most:] if e.drug.tier in case.sets.watched_tiers),
         worsening=tuple(e for e in active if e.attribution == "may-worsen"),
-        on_hold=tuple(on_hold.values()),
+        on_hold=tuple(_on_hold(paused)),
     )
+
+
+def _on_hold(paused: Iterable[Sequence[tuple[DrugMatch, Order]]]) -> Iterator[DrugMatch]:
+    """Yields the drugs with an order on hold, each by the last such order; none is active."""
+    for listed in paused:
+        held = [drug for drug, order in listed if order.status == ON_HOLD]
+        yield from held[-1:]
 
 
 def taken_within(case: Case, classes: ConceptSet, window: timedelta) -> tuple[str, ...]:

@@ -224,10 +224,17 @@ def _by_osmolality(latest: Sample, case: Case) -> Pseudo | None:
     effective = _effective_osmolality(measured, own, case)
     if effective is None:
         return _unproven(measured, own, case)
+    is_artifact = own == latest and latest.method == "lab"
+    return _by_effective(measured, effective, own, limits, is_artifact=is_artifact)
+
+
+def _by_effective(
+    measured: Reading, effective: Decimal, own: Sample, limits: Limits, *, is_artifact: bool
+) -> Pseudo | None:
+    """Returns an osmolal gap, or that low sodium may be an artefact of the laboratory's method."""
     if effective > limits.hypertonic_from:
         unexplained = effective - SODIUM_AND_ANION * own.value > limits.osmolal_gap_above
         return Pseudo(kind="gap", shown=number(measured.value)) if unexplained else None
-    is_artifact = own == latest and latest.method == "lab"
     if not is_artifact or effective < limits.pseudo_osmolality_from:
         return None
     edges = (limits.pseudo_osmolality_from, limits.hypertonic_from)

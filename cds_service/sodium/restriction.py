@@ -101,11 +101,8 @@ def restriction(case: Case) -> Restriction:
     if not case.sodium.low:
         shifted = case.glucose is not None and case.glucose.explained
         return replace(found, reasons=(Line("withheld-glucose-shift"),) if shifted else ())
-    flags = [flag for flag in found.red_flags if not _is_said(flag, found.fluid)]
-    against = (*found.adrenal, *found.fluid, *_withheld(case), *flags)
     ends = wears_off(case)
-    if ends or _rising(case):
-        against = tuple(reason for reason in against if reason.key not in RESTRICTING_WORDS)
+    against = _against(case, found, rising=ends or _rising(case))
     if ordered:
         return replace(found, verdict="ordered", reasons=against)
     if _not_wanted(case):
@@ -120,6 +117,15 @@ def restriction(case: Case) -> Restriction:
         caveats=tuple(_caveats(case)),
         likely_insufficient=likely_insufficient(case) is not None,
     )
+
+
+def _against(case: Case, found: Restriction, *, rising: bool) -> tuple[Line, ...]:
+    """Returns what speaks against it; if sodium rises or will, without words that restrict."""
+    flags = [flag for flag in found.red_flags if not _is_said(flag, found.fluid)]
+    against = (*found.adrenal, *found.fluid, *_withheld(case), *flags)
+    if not rising:
+        return against
+    return tuple(reason for reason in against if reason.key not in RESTRICTING_WORDS)
 
 
 def _adrenal(case: Case) -> tuple[Line, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -211,34 +211,55 @@ def acute_fall(
     value = corrected.get(latest, latest.value)
     if not latest.exact or band_of(value, limits) is Band.NORMAL:
         return None
-    window, least = limits.acute_fall_hours, limits.acute_fall_from
+    least = limits.acute_fall_from
     exact = [s for s in samples if s.exact and s.at <= latest.at]
-    starts = [s for s in exact if s.method == latest.method and s.value - latest.value >= least]
-    fall = _largest_fall(starts, latest, window, corrected)
-    if fall is None or fall.amount < least:
+    comparable = [s for s in exact if s.method == latest.method]
+    starts = [s for s in comparable if s.value - latest.value >= least]
+    if _fall_of_two_days(starts, latest, corrected, limits) is None:
         return None  # without doubtful values it is no larger
     doubted = doubtful(exact, limits)
-    unbelieved = latest in doubted or unbelieved_change(exact, limits) is not None
-    believed_all = [s for s in exact if s not in doubted and s.method == latest.method]
     believed = [s for s in starts if s not in doubted]
-    fall = _largest_fall(believed, latest, window, corrected)
-    if fall is None or fall.amount < least:
+    fall = _fall_of_two_days(believed, latest, corrected, limits)
+    if fall is None:
         return None
+    unbelieved = _needs_repeat(latest, exact, doubted, limits)
     ends_low = value < limits.acute_after_hypernatremia_below and not unbelieved
     if _was_high(believed, fall.start, limits) and not ends_low:
         return None
-    begun, highest = corrected.get(fall.start, fall.start.value), limits.acute_fall_start_to
-    measured = min(fall.start.value, highest) - latest.value
-    amount = min(measured, min(begun, highest) - value)
-    from_normal = _began_normal(exact, fall.start, limits)
-    risen_again = _risen_again(believed_all, latest, fall)
     return replace(
         fall,
-        amount=amount,
+        amount=_amount_told(fall.start, latest, corrected, limits),
         unbelieved=unbelieved,
-        from_normal=from_normal,
-        risen_again=risen_again,
+        from_normal=_began_normal(exact, fall.start, limits),
+        risen_again=_risen_again([s for s in comparable if s not in doubted], latest, fall),
     )
+
+
+def _needs_repeat(
+    latest: Sample, exact: Sequence[Sample], doubted: Collection[Sample], limits: Limits
+) -> bool:
+    """Whether the newest value is in doubt, or its change too large to believe (F3)."""
+    return latest in doubted or unbelieved_change(exact, limits) is not None
+
+
+def _fall_of_two_days(
+    starts: Sequence[Sample], latest: Sample, corrected: Mapping[Sample, Decimal], limits: Limits
+) -> Fall | None:
+    """Returns the largest fall of the window of an acute fall, if it is large enough for one."""
+    fall = _largest_fall(starts, latest, limits.acute_fall_hours, corrected)
+    return fall if fall is not None and fall.amount >= limits.acute_fall_from else None
+
+
+def _amount_told(
+    start: Sample, latest: Sample, corrected: Mapping[Sample, Decimal], limits: Limits
+) -> Decimal:
+    """Returns how far sodium fell, as measured or as corrected for glucose: the smaller of both.
+
+    What it fell from a high value down to a normal one does not count.
+    """
+    highest = limits.acute_fall_start_to
+    begun, ended = corrected.get(start, start.value), corrected.get(latest, latest.value)
+    return min(min(start.value, highest) - latest.value, min(begun, highest) - ended)
 
 
 def fall_since(
@@ -263,13 +284,13 @@ def fall_since(
     start = max([s for s in trusted if earliest <= s.at <= begun], key=_time, default=None)
     if start is None:
         return None
-    before, highest = corrected.get(start, start.value), limits.acute_fall_start_to
-    if before > highest and value >= limits.acute_after_hypernatremia_below:
+    was_high = corrected.get(start, start.value) > limits.acute_fall_start_to
+    if was_high and value >= limits.acute_after_hypernatremia_below:
         return None
-    amount = min(min(start.value, highest) - latest.value, min(before, highest) - value)
+    amount = _amount_told(start, latest, corrected, limits)
     if amount < limits.acute_fall_from:
         return None
-    unbelieved = latest in doubted or unbelieved_change(exact, limits) is not None
+    unbelieved = _needs_repeat(latest, exact, doubted, limits)
     fall = Fall(amount=amount, over=latest.at - start.at, start=start, since_setting=True)
     risen_again = _risen_again(trusted, latest, fall)
     return replace(fall, unbelieved=unbelieved, risen_again=risen_again)

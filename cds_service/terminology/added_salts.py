@@ -146,24 +146,24 @@ class AddedSalts:
         self, told: list[tuple[_Part, _Told]], carried: Decimal, volume: Decimal | None
     ) -> Bag:
         """Adds up what the carrier, in mmol of each liter, and the salts bring."""
-        keys = [self._key(part) for part, _ in told]
-        sodium_salts = [key == SALINE or self._salts[key].is_sodium for key in keys]
-        each = [_of_each_liter(one, volume) for _, one in told]
-        moles = [one.mmol for _, one in told]
-        known = [mmol for mmol in each if mmol is not None]
-        complete = len(known) == len(each) and carried + sum(known, NONE) < MOST_MMOL_L
-        sodium = [m for m, is_na in zip(each, sodium_salts, strict=True) if is_na and m is not None]
-        told_moles = [mmol for mmol in moles if mmol is not None]
+        salts = [(self._key(part), one) for part, one in told]
+        keys = [key for key, _ in salts]
+        of_sodium = [one for key, one in salts if self._is_sodium(key)]
+        cations = _in_each_liter([one for _, one in salts], carried, volume)
+        is_known = cations is not None and cations < MOST_MMOL_L
         return Bag(
-            sodium=carried + sum(sodium, NONE) if complete else None,
-            cations=carried + sum(known, NONE) if complete else None,
+            sodium=_in_each_liter(of_sodium, carried, volume) if is_known else None,
+            cations=cations if is_known else None,
             volume_ml=volume,
             carrier_sodium=carried,
-            added=sum(told_moles, NONE) if len(told_moles) == len(moles) else None,
-            adds_sodium=any(sodium_salts),
+            added=_total([one.mmol for _, one in salts]),
+            adds_sodium=any(self._is_sodium(key) for key in keys),
             alkali=next((key for key in keys if self._is_alkali(key)), ""),
             only_chloride=all(key == SALINE or self._salts[key].is_chloride for key in keys),
         )
+
+    def _is_sodium(self, key: str) -> bool:
+        return key == SALINE or self._salts[key].is_sodium
 
     def _is_alkali(self, key: str) -> bool:
         salt = self._salts.get(key)
@@ -325,6 +325,18 @@ def _of_each_liter(told: _Told, volume: Decimal | None) -> Decimal | None:
     if told.liter is not None:
         return told.liter
     return told.mmol * ML_PER_L / volume if told.mmol is not None and volume else None
+
+
+def _in_each_liter(salts: list[_Told], carried: Decimal, volume: Decimal | None) -> Decimal | None:
+    """Returns the mmol in a liter of the bag with its carrier; None if one salt's are unknown."""
+    brought = _total([_of_each_liter(one, volume) for one in salts])
+    return None if brought is None else carried + brought
+
+
+def _total(amounts: list[Decimal | None]) -> Decimal | None:
+    """Returns the sum, or None if an amount is unknown."""
+    known = [amount for amount in amounts if amount is not None]
+    return sum(known, NONE) if len(known) == len(amounts) else None
 
 
 def _usable(number: Decimal | None) -> Decimal | None:

@@ -45,6 +45,15 @@ class _Excluded(Struct, frozen=True):
     def __contains__(self, code: str) -> bool:
         return code.startswith(self.prefixes) or any(p.match(code) for p in self.patterns)
 
+    @classmethod
+    def of(cls, codes: Iterable[str]) -> _Excluded:
+        """Returns what the patterns with "!" leave out."""
+        left_out = [code[1:] for code in codes if code.startswith("!")]
+        return cls(
+            tuple(code for code in left_out if "?" not in code),
+            tuple(re.compile(code.replace("?", ".")) for code in left_out if "?" in code),
+        )
+
 
 class ProblemCodes:
     """The codes of conditions.toml, and those that a site adds; each deployment builds it once."""
@@ -160,17 +169,16 @@ class _Prefixes:
         self._exact: dict[str, list[str]] = {}
         self._excluded: dict[str, _Excluded] = {}
         for key, codes in patterns.items():
-            excluded = [code[1:] for code in codes if code.startswith("!")]
-            self._excluded[key] = _Excluded(
-                tuple(code for code in excluded if "?" not in code),
-                tuple(re.compile(code.replace("?", ".")) for code in excluded if "?" in code),
-            )
+            self._excluded[key] = _Excluded.of(codes)
             for code in codes:
-                if code.startswith("="):
-                    self._exact.setdefault(code[1:], []).append(key)
-                elif not code.startswith("!"):
-                    self._prefixes.setdefault(code, []).append(key)
+                self._include(code, key)
         self._longest = max(map(len, self._prefixes), default=0)
+
+    def _include(self, code: str, key: str) -> None:
+        if code.startswith("="):
+            self._exact.setdefault(code[1:], []).append(key)
+        elif not code.startswith("!"):
+            self._prefixes.setdefault(code, []).append(key)
 
     def knows(self, code: str) -> bool:
         """Whether a pattern names this code, be it to leave it out."""

@@ -22,6 +22,7 @@ from cds_service.terminology.types import (
     Coding,
     DrugMatch,
     Evidence,
+    Nutrition,
     Product,
     RecordText,
     Resolution,
@@ -127,43 +128,77 @@ class DrugResolver:
         drugs = self._kept(findings, place, fluid)
         if place.route == "local" and drugs:
             place = Place("systemic", place.kinds)
-        count = max(1, findings.count, len(findings.found), len(product.ingredients))
-        whole = fluid.hypotonic or nutrition is not None
-        balanced = None if whole else self._fluids.balanced(product, place)
-        found = findings.found
-        strong = fluid.strong_salt
-        if strong is None and not (fluid.saline or nutrition or fluid.hypotonic):
-            strong = self._strong_salts.read(product, place, found)
-        is_fluid = any((fluid.is_salt, fluid.hypotonic, balanced, strong))
-        is_known = bool(findings.found) or findings.known or is_fluid
+        known = self._as_fluid(product, place, fluid, nutrition, findings.found)
+        known = self._with_drugs(known, product, findings, drugs)
+        is_fluid = fluid.is_salt or known.hypotonic or known.balanced or known.strong_salt
+        if is_fluid or findings.found or findings.known:
+            return known
         name = _first_name(product)
-        is_desmopressin = any(drug.cls == DrugClass.DESMOPRESSIN for drug in drugs)
-        is_vaptan = any(drug.cls == DrugClass.VAPTAN for drug in drugs)
-        return Resolution(
-            drugs=drugs,
-            partners=tuple(d.name for d in drugs[1:]) if count > 1 else (),
-            ingredient_count=count,
+        return replace(
+            known,
+            code_only=not name and _has_code(product),
+            unrecognised=RecordText(name) if name else None,
+        )
+
+    def _as_fluid(
+        self,
+        product: Product,
+        place: Place,
+        fluid: FluidReading,
+        nutrition: Nutrition | None,
+        found: Collection[str],
+    ) -> Resolution:
+        """Returns what the order is as a fluid, and which way it is given."""
+        has_other_kind = fluid.hypotonic or nutrition is not None
+        balanced = None if has_other_kind else self._fluids.balanced(product, place)
+        strong_salt = fluid.strong_salt
+        if strong_salt is None and not (fluid.saline or has_other_kind):
+            strong_salt = self._strong_salts.read(product, place, found)
+        known = Resolution(
             saline=fluid.saline,
             hypotonic=fluid.hypotonic,
             carries=fluid.carries,
             alkali=fluid.alkali,
-            needs_glucose=fluid.carries and self._is_for_glucose(product, findings.found),
-            balanced=balanced is not None,
-            balanced_weak=balanced is not None and balanced.weak,
-            balanced_volume_ml=balanced.volume_ml if balanced is not None else None,
+            needs_glucose=fluid.carries and self._is_for_glucose(product, found),
             hypotonic_volume_ml=fluid.volume_ml if fluid.hypotonic else None,
             route=fluid.route if place.route == "unknown" else place.route,
             irrigation=_IRRIGATED in place.kinds,
-            strong_salt=strong,
+            strong_salt=strong_salt,
             nutrition=nutrition,
             isotonic_carrier_ml=fluid.isotonic_carrier_ml,
+            steps=(*_fluid_steps(fluid, balanced), f"route: {place.route}"),
+        )
+        if balanced is None:
+            return known
+        return replace(
+            known,
+            balanced=True,
+            balanced_weak=balanced.weak,
+            balanced_volume_ml=balanced.volume_ml,
+        )
+
+    def _with_drugs(
+        self,
+        known: Resolution,
+        product: Product,
+        findings: _Findings,
+        drugs: tuple[DrugMatch, ...],
+    ) -> Resolution:
+        """Returns the order with its drugs, and what these are labelled or given for."""
+        count = max(1, findings.count, len(findings.found), len(product.ingredients))
+        classes = {drug.cls for drug in drugs}
+        is_vaptan = DrugClass.VAPTAN in classes
+        is_desmopressin = DrugClass.DESMOPRESSIN in classes
+        return replace(
+            known,
+            drugs=drugs,
+            partners=tuple(drug.name for drug in drugs[1:]) if count > 1 else (),
+            ingredient_count=count,
             effervescent=self._fizzes(product),
             adpkd=is_vaptan and self._adpkd.fits(product),
             hyponatremia_product=is_vaptan and self._hyponatremia.fits(product),
             hemostatic=is_desmopressin and self._stops_a_bleeding(product),
-            code_only=not is_known and not name and _has_code(product),
-            unrecognised=RecordText(name) if name and not is_known else None,
-            steps=(*findings.steps, *_fluid_steps(fluid, balanced), f"route: {place.route}"),
+            steps=(*findings.steps, *known.steps),
         )
 
     def classes_named(self, text: Words) -> frozenset[str]:

@@ -37,10 +37,7 @@ class NutritionReader:
             return None
         concepts = [*product.concepts, *(item for item, _ in product.ingredients)]
         names = [words(name) for concept in concepts for name in texts_of(concept)]
-        named = [(name, hit) for name in names for hit in self._names.find(name)]
-        found = [
-            hit.found[0] for name, hit in named if not self._not_after.ends_before(name, hit.start)
-        ]
+        found = [mmol for name in names for mmol in self._products_in(name)]
         if not found:
             return None
         said = [*names, words(product.instructions)]
@@ -50,6 +47,11 @@ class NutritionReader:
         if told is None and any(self._free.find(text) for text in said):
             told = Decimal(0)
         return Nutrition(sodium_mmol_l=sold if told is None else told, daily_ml=daily)
+
+    def _products_in(self, name: Words) -> list[Decimal | None]:
+        """Returns the mmol of sodium in a liter of each nutrition that a name speaks of."""
+        hits = self._names.find(name)
+        return [h.found[0] for h in hits if not self._not_after.ends_before(name, h.start)]
 
     def _written(self, said: list[Words], daily: Decimal | None) -> Decimal | None:
         """Returns the sodium of a liter that words state: as sodium, else the sum of its salts."""

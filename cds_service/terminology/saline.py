@@ -585,14 +585,10 @@ class FluidReader:
         """Returns why it is no saline order, or ""."""
         if order.place.route == "local":
             return f"for local use: {', '.join(sorted(order.place.kinds))}"
+        flushes = self._flushes(order, kind)
+        if flushes:
+            return flushes
         volume, by_vein = order.volume, order.place.route == "iv"
-        small = volume is None or volume <= self._flush_ml
-        if order.mentions(self._flush):
-            return "flush or diluent"
-        if small and self._flush.find(words(order.product.instructions)):
-            return "flush or diluent"
-        if volume is not None and small and kind == "isotonic":
-            return "flush volume"
         strong = kind in ("hypertonic", "concentrate")
         inhaled = percent is None or (percent <= self._inhaled_to and not self._is_molar(percent))
         if volume is not None and volume < self._flush_ml and strong and inhaled:
@@ -601,6 +597,16 @@ class FluidReader:
         if kind == "concentrate" and order.mentions(self._electrolytes):
             return "a concentrate beside another electrolyte: no hypertonic saline order"
         return ""
+
+    def _flushes(self, order: _Order, kind: SalineKind | None) -> str:
+        """Returns why it only flushes a line or dilutes a drug, or ""."""
+        volume = order.volume
+        small = volume is None or volume <= self._flush_ml
+        if order.mentions(self._flush):
+            return "flush or diluent"
+        if small and self._flush.find(words(order.product.instructions)):
+            return "flush or diluent"
+        return "flush volume" if small and volume is not None and kind == "isotonic" else ""
 
     def _is_molar(self, percent: Decimal) -> bool:
         """Whether it is the additive of 1 mmol/mL."""
@@ -645,16 +651,20 @@ class FluidReader:
                 continue
             if order.mentions(self._balanced) and all(self._text.is_sugar(name, h) for h in hits):
                 return FluidReading()  # Ringer or Plasmalyte with glucose is isotonic
-            after_in = hit.start > 0 and name.tokens[hit.start - 1] in self._carrying
-            carries = order.others or after_in or self._text.names_a_dose(name)
-            carries = carries or self._has_other_ingredient(order.product)
-            if carries or self._text.is_mixture(name):
+            if self._is_mixed(order, name, hit):
                 if self._is_large_carrier(order, name):
                     return _carrier(order)
                 continue
             volume = order.volume if self._water.find(name) else _amount_a_day(order)
             return FluidReading(hypotonic=True, volume_ml=volume, step="water without sodium")
         return FluidReading()
+
+    def _is_mixed(self, order: _Order, name: Words, hit: Hit[bool]) -> bool:
+        """Whether the fluid that a name speaks of carries a drug, or is a part of a mixture."""
+        if order.others or self._has_other_ingredient(order.product):
+            return True
+        after_in = hit.start > 0 and name.tokens[hit.start - 1] in self._carrying
+        return after_in or self._text.names_a_dose(name) or self._text.is_mixture(name)
 
 
 def _carrier(order: _Order) -> FluidReading:

@@ -39,21 +39,27 @@ class StrongSaltReader:
         named = [(name, key) for name in names if (key := self._undiluted(name)) is not None]
         written = [(name, key, self._strength(name, self._salts[key])) for name, key in named]
         for name, key, strength in written:
-            additive = self._salts[key].additive
-            if additive and place.route != "iv":
+            if place.route != "iv" and self._salts[key].additive:
                 continue  # an enema, or drunk before a colonoscopy
             if strength is not None and strength >= self._from:
-                ordered = product.ordered_ml or product.volume_ml or volume_of(name)
-                volume = ordered or self._salts[key].volume_ml
-                return StrongSalt(
-                    name=key, mmol_per_ml=strength, ordered_ml=volume, additive=additive
-                )
+                volume = product.ordered_ml or product.volume_ml or volume_of(name)
+                return self._as_written(key, strength, volume)
         said = [*names, words(product.instructions)]
         weak = any(strength is not None for _, _, strength in written)
         if weak or place.route != "iv" or len(product.ingredients) > 1 or self._is_thinned(said):
             return None
         salts = [*(key for _, key in named), *found]
         return next(filter(None, (self._unsaid(key, product.ordered_ml) for key in salts)), None)
+
+    def _as_written(self, key: str, strength: Decimal, volume: Decimal | None) -> StrongSalt:
+        """Returns the salt in a strength; an order without a volume is of one package."""
+        salt = self._salts[key]
+        return StrongSalt(
+            name=key,
+            mmol_per_ml=strength,
+            ordered_ml=volume or salt.volume_ml,
+            additive=salt.additive,
+        )
 
     def _undiluted(self, name: Words) -> str | None:
         """Returns the salt that a name speaks of, if it is neither a tablet nor diluted."""

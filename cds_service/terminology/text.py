@@ -87,6 +87,23 @@ def _read(text: str) -> Words:
 _remembered = lru_cache(maxsize=16)(_read)
 
 
+def _exact_and_stems(
+    phrases: Mapping[str, Iterable[T]],
+) -> tuple[dict[str, dict[tuple[str, ...], list[T]]], list[tuple[tuple[str, ...], tuple[T, ...]]]]:
+    """Returns the phrases of whole words, by the first of them, and those that end in a stem."""
+    exact: dict[str, dict[tuple[str, ...], list[T]]] = {}
+    stems: list[tuple[tuple[str, ...], tuple[T, ...]]] = []
+    for phrase, found in phrases.items():
+        tokens = words(phrase.rstrip("*")).tokens
+        if not tokens:
+            continue
+        if phrase.endswith("*"):
+            stems.append((tokens, tuple(found)))
+        else:
+            exact.setdefault(tokens[0], {}).setdefault(tokens, []).extend(found)
+    return exact, stems
+
+
 class Phrases(Generic[T]):
     """Known phrases, each with its meanings. A "*" at the end makes the last word a stem.
 
@@ -95,16 +112,7 @@ class Phrases(Generic[T]):
 
     def __init__(self, phrases: Mapping[str, Iterable[T]], endings: Iterable[str] = ()) -> None:
         self._endings = tuple(fold(ending) for ending in endings)
-        exact: dict[str, dict[tuple[str, ...], list[T]]] = {}
-        stems: list[tuple[tuple[str, ...], tuple[T, ...]]] = []
-        for phrase, found in phrases.items():
-            tokens = words(phrase.rstrip("*")).tokens
-            if not tokens:
-                continue
-            if phrase.endswith("*"):
-                stems.append((tokens, tuple(found)))
-            else:
-                exact.setdefault(tokens[0], {}).setdefault(tokens, []).extend(found)
+        exact, stems = _exact_and_stems(phrases)
         # By the first word: the lengths of its phrases, the longest first. A phrase is found by its
         # words, so that a place costs the same however many phrases are known.
         self._exact = {

@@ -190,11 +190,11 @@ Entry = tuple[Found, tuple[str, ...]]  # what is shown, and the texts in which a
 def _found(knowledge: Knowledge, query: str) -> Iterator[Found]:
     """Yields what holds every word of the query, the rules first."""
     wanted = query.casefold().split()
-    for entries_of in (_rules, _numbers, _drugs, _lines, _sources):
-        for found, texts in entries_of(knowledge):
-            whole = " ".join((found.name, found.text, *texts)).casefold()
-            if all(word in whole for word in wanted):
-                yield found
+    parts = (_rules, _numbers, _drugs, _lines, _sources)
+    for found, texts in (entry for entries_of in parts for entry in entries_of(knowledge)):
+        whole = " ".join((found.name, found.text, *texts)).casefold()
+        if all(word in whole for word in wanted):
+            yield found
 
 
 def _rules(knowledge: Knowledge) -> Iterator[Entry]:

@@ -46,5 +46,6 @@ def _renderer() -> MarkdownIt:
     # "js-default" is markdown-it's safe preset with tables and strikethrough; raw HTML stays text.
     renderer = MarkdownIt("js-default", {"html": False, "linkify": False})
     renderer.disable("image")  # a card must not make a browser fetch anything
-    renderer.validateLink = lambda url: _LINK.match(url) is not None  # type: ignore[method-assign]  # its documented hook
+    # markdown-it documents this hook.
+    renderer.validateLink = lambda url: _LINK.match(url) is not None  # type: ignore[method-assign]
     return renderer

@@ -131,15 +131,7 @@ def isotonic_in_siadh(case: Case, order: Order, saline: Saline) -> Finding:
     _require_large_in_low_sodium(case, saline.volume_ml)
     injury = _injured_brain(case) if order.balanced_weak else ""
     if injury and not emergency(case):
-        return card(
-            "warning",
-            "brain",
-            na=shown_sodium(case),
-            why_=injury,
-            do=[line("saline-for-the-brain", keep=True)],
-            why=["ringer-is-hypotonic"],
-            offer=[sodium_today()],
-        )
+        return _weak_fluid_beside_brain_injury(case, injury)
     acute = acute_state(case)
     if acute is not None and acute.symptom and case.volume.status in NO_VOLUME_LOST:
         _require_no_need_of_volume(case)
@@ -152,23 +144,41 @@ def isotonic_in_siadh(case: Case, order: Order, saline: Saline) -> Finding:
     evidence = volume.kept_water or joined("evidence", volume.evidence)
     certain = f"evidence:{Problem.SIADH}" in evidence.split("|") or concentrated_urine(case)
     urine = case.readings.latest(Analyte.URINE_OSMOLALITY, case.limits.urine_labs_hours)
-    known = line("check-urine-first")
-    draw = DraftLabs((Analyte.URINE_OSMOLALITY, Analyte.URINE_SODIUM), "urgent")
-    offer = [Suggestion("urine-labs", (draw,))]
-    if makes_no_urine(case):
-        offer = []
-    if urine is not None:
-        known, offer = _known_urine(case, urine), []
     weak = urine is not None and urine.below(case.limits.isotonic_saline_osmolality)
     return card(
         "warning" if certain and not weak else "info",
         "main" if urine is None else "known-weak" if weak else "known",
         drug=_isotonic_name(order),
         more_facts={} if urine is None else {"value": urine.value},
-        do=[known, line("if-not-depleted", keep=True), *_instead(case)],
+        do=[
+            line("check-urine-first") if urine is None else _known_urine(case, urine),
+            line("if-not-depleted", keep=True),
+            *_instead(case),
+        ],
         why=[line("judged-euvolemic", evidence=evidence), "salt-leaves-water-stays"],
-        offer=offer,
+        offer=_urine_labs(case) if urine is None else [],
     )
+
+
+def _weak_fluid_beside_brain_injury(case: Case, injury: str) -> Finding:
+    """Returns that a balanced fluid weaker than blood harms an injured brain (S13)."""
+    return card(
+        "warning",
+        "brain",
+        na=shown_sodium(case),
+        why_=injury,
+        do=[line("saline-for-the-brain", keep=True)],
+        why=["ringer-is-hypotonic"],
+        offer=[sodium_today()],
+    )
+
+
+def _urine_labs(case: Case) -> list[Suggestion]:
+    """Returns the offer of urine tests, which a patient without urine cannot give."""
+    if makes_no_urine(case):
+        return []
+    draw = DraftLabs((Analyte.URINE_OSMOLALITY, Analyte.URINE_SODIUM), "urgent")
+    return [Suggestion("urine-labs", (draw,))]
 
 
 def _injured_brain(case: Case) -> str:
@@ -251,26 +261,30 @@ def hypotonic(case: Case, order: Order, _hypotonic: bool) -> Finding:
 
     Beside a drug under which the kidney keeps all water it speaks before sodium has fallen (F25).
     """
-    is_low = _low_now(case)
     keeper = _water_keeper(case, order)
-    if keeper is None and not is_low:
-        keeper = _cytotoxic_by_vein(case, order)
-    if keeper is None or is_low or order.tube_water:
-        _require_large_in_low_sodium(case, _hypotonic_ml(order))
-    else:
-        _require_large_in_sodium_not_high(case, _hypotonic_ml(order))
+    if not _low_now(case):
+        keeper = keeper or _cytotoxic_by_vein(case, order)
+        if keeper is not None and not order.tube_water:
+            return _before_sodium_falls(case, order, keeper)
+    _require_large_in_low_sodium(case, _hypotonic_ml(order))
     state = braking(case)
-    require(state != "over" and (is_low or not state), "re-lowering")
-    require(not (is_low and _is_clamp(case, order)), "clamp")
+    require(state != "over", "re-lowering")
+    require(not _is_clamp(case, order), "clamp")
     require(not _glucose_needs_it(case), "glucose")
-    if is_low and not state and order.hypotonic and _glucose_was_low(case):
+    if not state and order.hypotonic and _glucose_was_low(case):
         return _after_low_glucose(case)
-    if keeper is not None and not is_low:
-        return _beside_water_keeper(case, order, keeper)
     require(not (state == "near" and is_diluent(case, order)), "re-lowering")
     if state == "near" or (state and acute_state(case) is None and not is_diluent(case, order)):
         return _while_rising(case, order, state)
     return _in_low_sodium(case, order, keeper)
+
+
+def _before_sodium_falls(case: Case, order: Order, keeper: DrugMatch) -> Finding:
+    """Returns the card on the fluid beside a drug that keeps water, at a sodium not low (F25)."""
+    _require_large_in_sodium_not_high(case, _hypotonic_ml(order))
+    require(not braking(case), "re-lowering")
+    require(not _glucose_needs_it(case), "glucose")
+    return _beside_water_keeper(case, order, keeper)
 
 
 def _glucose_was_low(case: Case) -> bool:
