@@ -92,7 +92,8 @@ class Recorder:
                 self.note("silence", outcome.rule, outcome.reason, rule.silence, outcome.facts)
                 continue
             self.note("summary", outcome.rule, outcome.variant, rule.summary, outcome.facts)
-            for line in (*outcome.do, *outcome.why):
+            told = (*outcome.do, *outcome.why)
+            for line in (*told, *(one.then for one in told if one.then is not None)):
                 self.note("lines", outcome.rule, line.key, rule.lines, line.facts)
                 for key in _lines_in(line.facts):
                     self.note("lines", outcome.rule, key, {}, {})

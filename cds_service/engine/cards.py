@@ -101,7 +101,8 @@ class Phrases:
     def line(self, rule: str, line: Line) -> str:
         """Returns one line of a card: the rule's own words, or else those that cards share."""
         template = self.rules[rule].lines.get(line.key) or self.words.lines[line.key]
-        return sentence(self.fill(template, line.facts))
+        told = sentence(self.fill(template, line.facts))
+        return told if line.then is None else f"{told} {self.line(rule, line.then)}"
 
     def silence(self, silence: Silence, *, with_values: bool = True) -> str:
         """Returns why a rule did not fire; without values nothing of the patient is in it."""

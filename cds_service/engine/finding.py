@@ -21,13 +21,15 @@ class Line(Struct, frozen=True):
     """One line of a card: its key in hooks/, and what fills its $names.
 
     `keep` lines are never cut when a card grows too long. `within` is when a value is measured
-    again, if the line says so: of all lines of an answer that do, one is shown (F31).
+    again, if the line says so: of all lines of an answer that do, one is shown (F31). `then` is
+    said in the same line, and stays if that time is said by another card.
     """
 
     key: str
     facts: Mapping[str, Fact] = field(default_factory=dict)
     keep: bool = False
     within: timedelta | None = None
+    then: Line | None = None
 
 
 class DraftLabs(Struct, frozen=True):

@@ -6,7 +6,7 @@ first leads the card that it shares with others.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import get_args
 
@@ -75,11 +75,20 @@ def one_time(cards: Iterable[Finding]) -> list[Finding]:
     return [
         replace(
             card,
-            do=tuple(line for line in card.do if id(line) not in spare_lines),
+            do=tuple(_timeless(card.do, spare_lines)),
             suggestions=tuple(s for s in card.suggestions if id(s) not in spare_buttons),
         )
         for card in cards
     ]
+
+
+def _timeless(lines: Iterable[Line], spare: Collection[int]) -> Iterator[Line]:
+    """Yields the lines without those that are spare; what such a line says then stays."""
+    for line in lines:
+        if id(line) not in spare:
+            yield line
+        elif line.then is not None:
+            yield line.then
 
 
 def _all_but_earliest(timed: Sequence[Line | Suggestion]) -> frozenset[int]:

@@ -42,6 +42,7 @@ from cds_service.sodium.rules.desmopressin import (
     overshoots,
     pause_lines,
 )
+from cds_service.sodium.rules.face import paced
 from cds_service.sodium.rules.follow_up import (
     NOW,
     cortisol_suggestions,
@@ -74,6 +75,7 @@ from cds_service.sodium.rules.gates import (
     drinking_lines,
     drip_lines,
     eclampsia_lines,
+    edema_undiluted,
     emergency,
     fall_lines,
     first_symptom,
@@ -90,6 +92,7 @@ from cds_service.sodium.rules.gates import (
     obstetric_lines,
     on_day,
     osmolality_normal,
+    osmole_first_lines,
     osmole_unmeasured,
     palliative_lines,
     past_symptoms,
@@ -113,6 +116,7 @@ from cds_service.sodium.rules.gates import (
     unbelieved_lines,
     undiluted,
     undiluted_lines,
+    water_shift,
     water_stays_restricted,
     what_raises,
     will_shed_water,
@@ -173,24 +177,30 @@ def sodium_emergency(case: Case) -> Finding:
     edema_at_higher_sodium = edema and in_use(case) >= case.limits.brain_edema_critical_below
     return card(
         "warning" if edema_at_higher_sodium else "critical",
-        "brain-edema" if edema else "main",
+        _emergency_variant(case),
         na=shown_sodium(case),
+        more_facts=_osmolality(case),
         symptom=first_symptom(case),
-        do=[
-            *palliative_lines(case),
-            *_emergency_lines(case),
-            *drip_lines(case),
-            *volume_first(case),
-            *_untold(list(case.restriction.adrenal), adrenal_first(case)),
-            *surgery_lines(case),
-            *shedding_lines(case),
-            *culprit_lines(case),
-            *leading_risk(case),
-            *strong_fluid_lines(case),
-            *_untold(_harmful_restriction(case), [*case.restriction.adrenal, *volume_first(case)]),
-            *([] if eclampsia_lines(case) else obstetric_lines(case)),
-            "cause-later",
-        ],
+        do=paced(
+            case,
+            [
+                *palliative_lines(case),
+                *_emergency_lines(case),
+                *drip_lines(case),
+                *volume_first(case),
+                *_untold(list(case.restriction.adrenal), adrenal_first(case)),
+                *surgery_lines(case),
+                *shedding_lines(case),
+                *culprit_lines(case),
+                *leading_risk(case),
+                *strong_fluid_lines(case),
+                *_untold(
+                    _harmful_restriction(case), [*case.restriction.adrenal, *volume_first(case)]
+                ),
+                *([] if eclampsia_lines(case) else obstetric_lines(case)),
+                line("cause-later"),
+            ],
+        ),
         why=[
             *symptom_lines(case),
             *_limit_if_adapted(case),
@@ -206,6 +216,13 @@ def sodium_emergency(case: Case) -> Finding:
         ],
         drugs=suspects(case),
     )
+
+
+def _emergency_variant(case: Case) -> str:
+    """Returns the summary: sodium makes no edema in blood that is not dilute (F13)."""
+    if not case.symptoms.brain_edema:
+        return "main"
+    return "brain-edema-undiluted" if edema_undiluted(case) else "brain-edema"
 
 
 @chart_rule("PV-ENC")
@@ -229,35 +246,39 @@ def possible_brain_edema(case: Case) -> Finding:
         na=shown_sodium(case),
         symptom=joined("symptom", found.symptoms[:2]),
         points=str(found.scale.points) if found.scale else "",
-        do=[
-            *palliative_lines(case),
-            *_after_glucose(case, _examine(case, bolus=bool(bolus), risen=risen)),
-            *drip_lines(case),
-            *lithium_lines(case),
-            *osmolality_first_lines(case),
-            *osmole_unmeasured(case),
-            *weak_fluid_lines(case),
-            *dialysis_lines(case),
-            *irrigation_lines(case),
-            *now,
-            *crisis_lines(case),
-            *_untold(list(case.restriction.adrenal), adrenal_first(case)),
-            *shock_lines(case),
-            *(_untold(bolus, now) if bolus else _nearly_used(case)),
-            *soon,
-            *emergency_lines(case),
-            *([] if crisis else volume_plan(case)),
-            *volume_first(case),
-            *lines_of({"stop-hypotonic": soon and _stops_hypotonic_too(case)}),
-            *_untold(closely, soon),
-            *surgery_lines(case),
-            *_culprits_untold(case),
-            *obstetric_lines(case),
-            *shedding_lines(case),
-            *_face_risk(case),
-            what,
-            *strong_fluid_lines(case),
-        ],
+        do=paced(
+            case,
+            [
+                *palliative_lines(case),
+                *_after_glucose(case, _examine(case, bolus=bool(bolus), risen=risen)),
+                *drip_lines(case),
+                *lithium_lines(case),
+                *osmolality_first_lines(case),
+                *osmole_first_lines(case),
+                *osmole_unmeasured(case),
+                *weak_fluid_lines(case),
+                *dialysis_lines(case),
+                *irrigation_lines(case),
+                *now,
+                *crisis_lines(case),
+                *_untold(list(case.restriction.adrenal), adrenal_first(case)),
+                *shock_lines(case),
+                *(_untold(bolus, now) if bolus else _nearly_used(case)),
+                *soon,
+                *emergency_lines(case),
+                *([] if crisis else volume_plan(case)),
+                *volume_first(case),
+                *lines_of({"stop-hypotonic": soon and _stops_hypotonic_too(case)}),
+                *_untold(closely, soon),
+                *surgery_lines(case),
+                *_culprits_untold(case),
+                *obstetric_lines(case),
+                *shedding_lines(case),
+                *_face_risk(case),
+                what,
+                *strong_fluid_lines(case),
+            ],
+        ),
         why=[
             *scale,
             *cause_lines(case),
@@ -336,26 +357,30 @@ def acute_fall(case: Case) -> Finding:
         fall=fall.amount,
         more_facts=how_long,
         na=shown_sodium(case),
-        do=[
-            *drip_lines(case),
-            *_after_glucose(case, _acute_danger(case)),
-            *lithium_lines(case),
-            *osmole_unmeasured(case),
-            *crisis_lines(case),
-            *unbelieved_lines(case),
-            *shock_lines(case),
-            *volume,
-            *((bolus_risen(case) or [bolus]) if _bolus_fits(case) else []),
-            *irrigation_lines(case),
-            *dialysis_lines(case),
-            *fluid_lines(case),
-            *_stops_and_next(case, given=bool(volume)),
-            *obstetric_lines(case),
-            *shedding_lines(case),
-            *_face_risk(case),
-            *_untold(_harmful_restriction(case), [*adrenal_first(case), *volume]),
-            *review_lines(case, leave_out=[] if never_stop_lines(case) else culprits(case)),
-        ],
+        do=paced(
+            case,
+            [
+                *drip_lines(case),
+                *_after_glucose(case, _acute_danger(case)),
+                *lithium_lines(case),
+                *osmole_first_lines(case),
+                *osmole_unmeasured(case),
+                *crisis_lines(case),
+                *unbelieved_lines(case),
+                *shock_lines(case),
+                *volume,
+                *((bolus_risen(case) or [bolus]) if _bolus_fits(case) else []),
+                *irrigation_lines(case),
+                *dialysis_lines(case),
+                *fluid_lines(case),
+                *_stops_and_next(case, given=bool(volume)),
+                *obstetric_lines(case),
+                *shedding_lines(case),
+                *_face_risk(case),
+                *_untold(_harmful_restriction(case), [*adrenal_first(case), *volume]),
+                *review_lines(case, leave_out=[] if never_stop_lines(case) else culprits(case)),
+            ],
+        ),
         why=[
             *symptom_lines(case),
             *setting_lines(case),
@@ -502,7 +527,7 @@ def _acute_background(case: Case) -> list[Line]:
     In an acute setting a very low sodium is no risk by itself.
     """
     if case.sodium.acute is None and case.acute_setting is None:
-        return [limit_line(case), *background(case)]
+        return [*_limit_if_adapted(case), *background(case)]
     lines = background(case)
     if set(case.risk.reasons) <= {Sign.SODIUM_VERY_LOW}:
         lines = [told for told in lines if told not in risk_lines(case)]
@@ -515,7 +540,7 @@ def _limit_if_adapted(case: Case) -> list[Line]:
         return [line("no-limit-documented", keep=True)]
     if likely_acute(case):
         return [line("no-limit-acute", keep=True)]
-    return [limit_line(case)]
+    return [] if water_shift(case) or edema_undiluted(case) else [limit_line(case)]
 
 
 def _face_risk(case: Case) -> list[Line]:
@@ -555,10 +580,11 @@ def _emergency_lines(case: Case) -> list[Line]:
         *irrigation_lines(case),
         *undiluted_lines(case),
         *osmolality_first_lines(case),
+        *osmole_first_lines(case),
         *osmole_unmeasured(case),
         *weak_fluid_lines(case),
     ]
-    waits = not case.symptoms.attributable or not names_bolus(case)
+    waits = not case.symptoms.attributable or not names_bolus(case) or edema_undiluted(case)
     if waits or osmolality_first(case):
         return [*first, *emergency_lines(case), *dialysis_lines(case), closely]
     demyelination = _demyelination(case)
@@ -646,30 +672,33 @@ def severe(case: Case) -> Finding:
             **({"rise": rise.rise, "hours": in_hours(rise.over)} if rise else {}),
             **_osmolality(case),
         },
-        do=[
-            *low_glucose_lines(case),
-            *adrenal_first(case),
-            *unexplained_symptom(case),
-            *drip_lines(case),
-            *palliative_lines(case),
-            line("check-symptoms", keep=True),
-            *volume_first(case),
-            *lithium_lines(case),
-            *osmole_unmeasured(case),
-            *insipidus_lines(case),
-            *pause_lines(case),
-            *pace,
-            *_untold(after_surgery(case), adrenal_first(case)),
-            *held_lines(case),
-            *shedding_lines(case),
-            *volume,
-            *leading_risk(case),
-            *([] if waits else advice),
-            monitoring(case, due if rise else None),
-            *_untold(_but_artefact(case, plan_lines(case)), [*volume, *after_surgery(case)]),
-            *cramp_lines(case),
-            *(advice if waits else []),
-        ],
+        do=paced(
+            case,
+            [
+                *low_glucose_lines(case),
+                *adrenal_first(case),
+                *unexplained_symptom(case),
+                *drip_lines(case),
+                *palliative_lines(case),
+                line("check-symptoms", keep=True),
+                *volume_first(case),
+                *lithium_lines(case),
+                *osmole_unmeasured(case),
+                *insipidus_lines(case),
+                *pause_lines(case),
+                *pace,
+                *_untold(after_surgery(case), adrenal_first(case)),
+                *held_lines(case),
+                *shedding_lines(case),
+                *volume,
+                *leading_risk(case),
+                *([] if waits else advice),
+                monitoring(case, due if rise else None),
+                *_untold(_but_artefact(case, plan_lines(case)), [*volume, *after_surgery(case)]),
+                *cramp_lines(case),
+                *(advice if waits else []),
+            ],
+        ),
         why=[
             *(told for told in reasons if told not in pace),
             *plan_advice(case, critical=not rise),
@@ -772,26 +801,29 @@ def moderate(case: Case) -> Finding:
         na=shown_sodium(case),
         drug_="".join(headline_drugs(case)[:1]),
         more_facts={**({"since": _month(case, known)} if known else {}), **_osmolality(case)},
-        do=[
-            *low_glucose_lines(case),
-            *adrenal_first(case),
-            *volume_first(case),
-            *lithium_lines(case),
-            *palliative_lines(case),
-            *unexplained_symptom(case),
-            *osmole_unmeasured(case),
-            *insipidus_lines(case),
-            *pause_lines(case),
-            *held_lines(case),
-            *([] if known else steep_fall_lines(case)),
-            *_untold(after_surgery(case), adrenal_first(case)),
-            *shedding_lines(case),
-            *leading_risk(case),
-            *_untold(_but_artefact(case, plan_lines(case)), after_surgery(case)),
-            *cramp_lines(case),
-            monitoring(case, long_known=known is not None),
-            *pace,
-        ],
+        do=paced(
+            case,
+            [
+                *low_glucose_lines(case),
+                *adrenal_first(case),
+                *volume_first(case),
+                *lithium_lines(case),
+                *palliative_lines(case),
+                *unexplained_symptom(case),
+                *osmole_unmeasured(case),
+                *insipidus_lines(case),
+                *pause_lines(case),
+                *held_lines(case),
+                *([] if known else steep_fall_lines(case)),
+                *_untold(after_surgery(case), adrenal_first(case)),
+                *shedding_lines(case),
+                *leading_risk(case),
+                *_untold(_but_artefact(case, plan_lines(case)), after_surgery(case)),
+                *cramp_lines(case),
+                monitoring(case, long_known=known is not None),
+                *pace,
+            ],
+        ),
         why=[*(told for told in reasons if told not in pace), *plan_advice(case)],
         offer=[
             *repeat_suggestions(case, long_known=known is not None),
@@ -1078,7 +1110,7 @@ def _strong_drugs(case: Case) -> list[str]:
 def _osmolality(case: Case) -> dict[str, Fact]:
     """Returns the osmolality that is not low, for a headline that doubts the sodium (M6)."""
     pseudo = case.pseudo
-    doubted = undiluted(case) or osmolality_normal(case)
+    doubted = undiluted(case) or osmolality_normal(case) or edema_undiluted(case)
     return {"value": pseudo.shown} if pseudo is not None and doubted else {}
 
 

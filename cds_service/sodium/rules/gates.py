@@ -476,6 +476,12 @@ def osmolality_normal(case: Case) -> bool:
     return case.pseudo is not None and case.pseudo.is_normal
 
 
+def not_hypotonic(case: Case) -> bool:
+    """Returns whether a known osmolality is normal or high: no sodium is then aimed for (F13)."""
+    pseudo = case.pseudo
+    return pseudo is not None and (pseudo.is_normal or pseudo.is_hypertonic)
+
+
 def undiluted(case: Case) -> bool:
     """Returns whether the measured osmolality is not low, and the reason is not proven (M6)."""
     return case.pseudo is not None and case.pseudo.is_undiluted
@@ -547,6 +553,35 @@ def osmole_lines(case: Case) -> list[Line]:
     long_needed = expected_osmoles(case, case.pseudo.drugs)
     single = [drug for drug in case.pseudo.drugs if drug not in long_needed]
     return [*_single_osmole_lines(case, single), *_lasting_osmole_lines(case, long_needed)]
+
+
+def edema_undiluted(case: Case) -> bool:
+    """Returns whether the brain swells although the blood is not dilute (F13)."""
+    return case.symptoms.brain_edema and not_hypotonic(case)
+
+
+def osmole_first_lines(case: Case) -> list[Line]:
+    """Returns, for a card that a symptom leads, what is done about mannitol and its like (F13).
+
+    With brain edema it may be the treatment: the neurocritical team decides, unless the kidneys
+    keep it. Hypertonic saline is then against the pressure, and aims at no sodium.
+    """
+    pseudo = case.pseudo
+    if pseudo is None or not edema_undiluted(case):
+        return osmole_lines(case)
+    saline = line("edema-no-sodium-target", value=pseudo.shown, keep=True)
+    return [*_osmole_beside_edema(case, pseudo), saline]
+
+
+def _osmole_beside_edema(case: Case, pseudo: Pseudo) -> list[Line]:
+    long_needed = expected_osmoles(case, pseudo.drugs)
+    drugs = ", ".join(drug for drug in pseudo.drugs if drug not in long_needed)
+    if not drugs:
+        return []
+    if case.dialysis or not _kidneys_fail(case):
+        key = "osmole-edema-dialysis" if case.dialysis else "osmole-edema"
+        return [line(key, drugs=drugs, value=pseudo.shown, keep=True)]
+    return [line("osmole-accumulates", drugs=drugs, value=pseudo.shown, keep=True)]
 
 
 def expected_osmoles(case: Case, drugs: Iterable[str]) -> list[str]:

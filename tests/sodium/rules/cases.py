@@ -225,7 +225,8 @@ def slot(finding: Finding) -> str:
 
 def text_of(finding: Finding, line: Line) -> str:
     """The line as the card shows it: the rule's own words, else the shared ones."""
-    return render(template_of(finding.rule, line.key), line.facts)
+    told = render(template_of(finding.rule, line.key), line.facts)
+    return told if line.then is None else f"{told} {text_of(finding, line.then)}"
 
 
 def template_of(rule: str, key: str) -> str:

@@ -473,6 +473,14 @@ CHARTS: tuple[Story, ...] = (
     osmolar("intravenous immunoglobulin"),
     osmolar("intravenous immunoglobulin", "128", ""),
     osmolar("mannitol", "128", "310", problem("dialysis", days=900)),
+    *(
+        osmolar("mannitol", "124", "316", problem("cerebral-edema", days=2), *kidneys)
+        for kidneys in (
+            (),
+            (problem("acute-kidney-injury", days=1, encounter=True),),
+            (problem("dialysis", days=900),),
+        )
+    ),
     too_fast(CARRIED),
     too_fast(
         CARRIED, replace(order("potassium chloride", days=1), reference="MedicationRequest/8")
@@ -595,4 +603,14 @@ CHARTS: tuple[Story, ...] = (
     at_night(setting="outpatient", sodium="122"),
     secreting(sodium="117"),
     secreting(problem("heart-failure", days=900), sodium="117"),
+    *(
+        Story(
+            sodium="113",
+            setting="inpatient",
+            problems=(CONFUSED,),
+            results=(result("potassium", potassium),),
+            orders=(order("chlorthalidone", days=21),),
+        )
+        for potassium in ("2.7", "4.1")
+    ),
 )

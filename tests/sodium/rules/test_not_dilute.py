@@ -7,9 +7,12 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from cds_service.engine.cards import FACE_BULLETS
+from cds_service.engine.finding import Finding
+from cds_service.knowledge.limits import PROFILES
 from cds_service.sodium.snapshot import Order
 from tests.sodium.patients import Story, order, problem, result
-from tests.sodium.rules.cases import fired, keys
+from tests.sodium.rules.cases import fired, keys, summary, text_of
 from tests.sodium.rules.orders import Scene, saline, selected, table
 
 HIGH = (result("serum-osmolality", 324), result("bun", 58), result("glucose", 110))
@@ -131,6 +134,70 @@ SCENES = (
         fires={"OS-HTS-PSEUDO": "warning shift", "OS-VAP-GEN": "warning danger"},
     ),
 )
+
+
+EDEMA = problem("cerebral-edema", days=1, encounter=True)
+SYMPTOMS = {
+    "edema": (EDEMA,),
+    "edema, coma scale 9": (EDEMA,),
+    "somnolence": (problem("somnolence", days=0.1, encounter=True),),
+    "seizure": (problem("seizure", days=0.1, encounter=True),),
+    "confusion": (problem("confusion", days=0.1, encounter=True),),
+}
+KIDNEYS = {
+    "injury": ((problem("acute-kidney-injury", days=1, encounter=True),), ()),
+    "creatinine": ((), (result("creatinine", "0.9", 40), result("creatinine", "2.7", 2))),
+    "dialysis": ((problem("dialysis", days=900),), ()),
+}
+SODIUM_TARGET = ("sodium is up", "Ceiling", "Goal 4-6", "low sodium worsens it")
+
+
+def swollen(symptom: str, kidneys: str, sodium: str, agent: str | None = "mannitol") -> Story:
+    """A symptom or an edema beside a high osmolality, with what the kidneys do."""
+    problems, measured = KIDNEYS[kidneys] if kidneys else ((), ())
+    scale = (result("gcs", 9, 1),) if "scale" in symptom else ()
+    story = shifted(*SYMPTOMS[symptom], *problems, agent=agent or "mannitol")
+    orders = story.orders if agent else ()
+    results = (*HIGH, *measured, *scale, result("sodium", 139, 90))
+    return replace(story, sodium=sodium, results=results, orders=orders)
+
+
+def cards_of(story: Story, profile: str) -> list[Finding]:
+    found = fired(story.case(profile))
+    return [found[rule] for rule in ("PV-SYMP", "PV-ENC", "PV-PSEUDO") if rule in found]
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("sodium", ["113", "124", "128"])
+@pytest.mark.parametrize("kidneys", ["", *KIDNEYS])
+@pytest.mark.parametrize("symptom", list(SYMPTOMS))
+@pytest.mark.parametrize("agent", ["mannitol", "glycerol", None])
+def test_f13_a_symptom_or_an_edema_aims_at_no_sodium_in_a_blood_that_is_not_dilute(
+    agent: str | None, symptom: str, kidneys: str, sodium: str, profile: str
+) -> None:
+    if agent is None and "edema" not in symptom:
+        return  # what is unknown may be an alcohol, which draws no water
+    cards = cards_of(swollen(symptom, kidneys, sodium, agent), profile)
+    first = cards[0]
+    told = " ".join([summary(first), *(text_of(first, one) for one in (*first.do, *first.why))])
+    assert not [words for words in SODIUM_TARGET if words in told], told
+    face = " ".join(text_of(first, one) for one in first.do[: FACE_BULLETS - 1])
+    if "edema" in symptom:
+        assert "no sodium target" in face
+        assert "3% saline" in face
+    if agent and kidneys:
+        assert f"Stop {agent}" in face
+    elif agent:
+        assert agent in face
+
+
+def test_f13_a_low_osmolality_beside_an_edema_keeps_the_bolus_and_its_end() -> None:
+    low = (result("serum-osmolality", 250), result("bun", 14), result("glucose", 100))
+    seen = problem("seizure", days=0.1, encounter=True)
+    story = replace(shifted(EDEMA, seen), results=low)
+    card = cards_of(story, "european")[0]
+    assert "bolus-european" in keys(card)
+    assert "low sodium worsens it" in summary(card)
 
 
 @table(SCENES)

@@ -54,6 +54,7 @@ from tests.sodium.rules.cases import (
     sodium,
     summary,
     template_of,
+    text_of,
     volume,
 )
 from tests.sodium.rules.charts import CHARTS
@@ -594,7 +595,7 @@ def test_no_card_that_matters_grows_beyond_what_a_clinician_reads() -> None:
     """Lines that are never cut leave room for the sodium line, the source and the footer (1,500 in all)."""
     for finding in seen()[0]:
         kept = [*finding.do, *(line for line in finding.why if line.keep)]
-        size = sum(len(render(template_of(finding.rule, x.key), x.facts)) + 3 for x in kept)
+        size = sum(len(text_of(finding, x)) + 3 for x in kept)
         assert size <= 1250, (finding.rule, size, [x.key for x in kept])
 
 
