@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from cds_service.engine.finding import Line
 from cds_service.engine.wording import glucose_corrected, joined, number, when
-from cds_service.knowledge.names import Analyte, Sign
+from cds_service.knowledge.names import Analyte, Problem, Sign
 from cds_service.sodium.adrenal import (
     Ground,
     adrenal_grounds,
@@ -477,7 +477,7 @@ def _red_flags(case: Case) -> Iterator[Line]:
     for concept in case.problems.current(flags, window) or case.problems.undated(flags):
         yield Line("withheld-red-flag", {"evidence": f"evidence:{concept}"})
     if _osmotic_diuresis(case):
-        yield Line("withheld-glucose-high")
+        yield Line(_glucose_key(case))
 
 
 def _circulation(case: Case, window: timedelta) -> Iterator[Line]:
@@ -546,8 +546,16 @@ def _running(case: Case, order: Order, window: timedelta) -> bool:
     return last is not None and case.snapshot.now - last <= window
 
 
+def _glucose_key(case: Case) -> str:
+    """Returns the line on a high glucose: without urine it takes no volume away (F26)."""
+    if case.dialysis:
+        return "withheld-glucose-dialysis"
+    anuric = any(p.active and Problem.ANURIA in p.concepts for p in case.snapshot.problems)
+    return "withheld-glucose-anuria" if anuric else "withheld-glucose-high"
+
+
 def _osmotic_diuresis(case: Case) -> bool:
-    """Whether glucose is so high that water is lost with it (M5)."""
+    """Whether glucose is so high that water is lost with it in the urine (M5)."""
     window, limit = case.limits.restriction_glucose_hours, case.limits.restriction_glucose_from
     if any(r.at_least(limit) for r in case.readings.within(Analyte.GLUCOSE, window)):
         return True

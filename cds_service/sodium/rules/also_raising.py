@@ -34,6 +34,7 @@ from cds_service.sodium.rules.order_helpers import (
     remove_restriction,
     saline_name,
 )
+from cds_service.sodium.rules.ordered_amount import beyond_limit
 from cds_service.sodium.rules.plan import adrenal_beside, risk_lines
 from cds_service.sodium.rules.potassium import (
     carries_fluid,
@@ -221,8 +222,10 @@ def _step(case: Case, order: Order) -> Line:
     """Returns the line that says what to do with the order."""
     if order.fluid_restriction:
         return line("hold-restriction", keep=True)
-    if len(_strong_salt(case, order)) > 1:
-        return line("less-of-it", keep=True)
+    strong = _strong_salt(case, order)
+    if len(strong) > 1:
+        spent = beyond_limit(case) and not case.symptoms.severe
+        return line("salt-beyond-limit" if spent else "less-of-it", keep=True)
     if is_potassium(order):
         return potassium_step(case, order)
     loop = drug_of(order, DrugClass.LOOP)

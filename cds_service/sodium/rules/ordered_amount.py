@@ -201,6 +201,13 @@ def amount_lines(
     return [line(key, keep=True, volume=ordered_ml, boluses=boluses, rise=rise, kg=kg)]
 
 
+def beyond_limit(case: Case) -> bool:
+    """Returns whether even one bolus of 3 % saline raises sodium by more than is left today."""
+    limits = case.limits
+    rise = _rise(case, limits.bolus_ml, limits.bolus_percent)
+    return rise is not None and rise > _left(case)
+
+
 def _left(case: Case) -> Decimal:
     """Returns the rise that is left today: at a high risk of demyelination that of the goal."""
     limit = day_limit(case)

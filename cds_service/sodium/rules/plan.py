@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable
 
 from cds_service.engine.finding import (
     DraftOrder,
+    Fact,
     Line,
     StopOrder,
     Suggestion,
@@ -336,11 +337,13 @@ def _line_beside(told: Line, drug: DrugMatch) -> Line:
 
 
 def _running_weak(case: Case, order: Order) -> str:
-    """Returns the line on hypotonic fluid that runs: by a tube, as a diluent, or by itself."""
+    """Returns the line on hypotonic fluid that runs: by a tube, with a drug, or by itself."""
     if order.nutrition is not None:
         return "running-nutrition"
     if order.tube_water:
         return "running-tube"
+    if order.alkali:
+        return "running-alkali"
     return "running-diluent" if is_diluent(case, order) else "running-hypotonic"
 
 
@@ -360,9 +363,10 @@ def irrigation_lines(case: Case) -> list[Line]:
 
 
 def _fluid_line(key: str, order: Order) -> Line:
+    facts: dict[str, Fact] = {"drug": order.alkali} if key == "running-alkali" else {}
     if order.fluid_name is None:
-        return line(f"{key}-unnamed", keep=True)
-    return line(key, fluid=order.fluid_name, keep=True)
+        return Line(f"{key}-unnamed", facts, keep=True)
+    return Line(key, {**facts, "fluid": order.fluid_name}, keep=True)
 
 
 # ---- fluid restriction ----

@@ -18,7 +18,7 @@ from cds_service.sodium.correction_rate import RatePair, first_day_limit
 from cds_service.sodium.glucose import GlucoseShift, Pseudo
 from cds_service.sodium.results import Band, Sample
 from cds_service.sodium.rules.book import order_rule
-from cds_service.sodium.rules.follow_up import workup_suggestions
+from cds_service.sodium.rules.follow_up import makes_no_urine, workup_suggestions
 from cds_service.sodium.rules.gates import (
     EUROPEAN,
     acute_water,
@@ -165,6 +165,8 @@ def _fits_shift(case: Case) -> Line | None:
     shift, artefact = case.glucose, case.pseudo
     if shift is not None and (not case.sodium.low or hypertonic_by_glucose(case)):
         osmolality, glucose = _high_osmolality(case), {"glucose": _glucose(case, shift)}
+        if makes_no_urine(case):
+            return _fits(case, "coma-fits-no-urine", glucose)
         if osmolality is None:
             return _fits(case, "coma-fits-glucose", glucose)
         return _fits(case, "coma-fits-osmolality", {**glucose, "value": number(osmolality)})
@@ -182,6 +184,7 @@ def _glucose(case: Case, shift: GlucoseShift) -> str:
 
 FITS_NONE = {
     "coma-fits-glucose": "coma-fits-glucose-none",
+    "coma-fits-no-urine": "coma-fits-no-urine-none",
     "coma-fits-osmolality": "coma-fits-osmolality-none",
     "coma-fits-shift": "coma-fits-shift-none",
 }  # the same line if no severe symptom is recorded

@@ -21,6 +21,7 @@ from cds_service.sodium.rules.gates import (
     shown_sodium,
     symptom_lines,
 )
+from cds_service.sodium.rules.measured import urgent_potassium
 from cds_service.sodium.rules.order_helpers import drug_of, is_systemic, sodium_after
 from cds_service.sodium.rules.ordered_amount import (
     ML_PER_L,
@@ -29,6 +30,7 @@ from cds_service.sodium.rules.ordered_amount import (
     after_each_bolus,
     amount_lines,
     as_percent,
+    beyond_limit,
     same_as_bolus,
 )
 from cds_service.sodium.rules.plan import risk_lines
@@ -78,6 +80,7 @@ def strong_salt(case: Case, order: Order, _source: object) -> Finding:
         volume=same_as_bolus(case, salt),
         more_facts=_more_facts(salt, limit if severe and not unsaid else None),
         do=[
+            *_against_potassium(case, order),
             *amount,
             as_bolus(case, salt),
             after_each_bolus(case) if severe else _if_needed(case, salt, fits=not amount),
@@ -141,9 +144,20 @@ def _above_a_bolus(case: Case, salt: StrongSalt) -> bool:
 def _if_needed(case: Case, salt: StrongSalt, *, fits: bool) -> Line:
     """Returns how to give what is needed: at once only what is known to be no more than a bolus."""
     limit = day_limit(case)
+    if beyond_limit(case):
+        return line("salt-beyond-limit", keep=True)
     if fits and salt.ordered_ml is not None and salt.assumed_percent is None:
         return line("count-as-saline", limit=limit)
-    return line("bolus-then-sodium", volume=same_as_bolus(case, salt), limit=limit, keep=True)
+    key = "bolus-then-sodium-phosphate" if salt.additive else "bolus-then-sodium"
+    return line(key, volume=same_as_bolus(case, salt), limit=limit, keep=True)
+
+
+def _against_potassium(case: Case, order: Order) -> list[Line]:
+    """Returns, beside a high potassium, what lowers it without sodium: it is the likely reason."""
+    potassium = urgent_potassium(case)
+    if potassium is None or drug_of(order, DrugClass.BICARBONATE) is None:
+        return []
+    return [line("against-potassium", value=potassium.value, keep=True)]
 
 
 def _falling_potassium(case: Case, order: Order) -> list[Line]:

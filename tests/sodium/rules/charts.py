@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from cds_service.sodium.snapshot import Order, Problem, Setting
 from cds_service.terminology.types import Nutrition, RecordText, Saline
-from tests.sodium.patients import Story, isotonic, order, problem, result
+from tests.sodium.patients import Story, ago, isotonic, order, problem, result
 
 SEIZURE = problem("seizure", days=0.03, encounter=True)
 CONFUSED = problem("confusion", days=0.04)
@@ -17,6 +17,21 @@ DROWSY = problem("somnolence", days=0.04)
 SALINE_3 = replace(
     order("sodium chloride", days=0.1, route="iv", reference="MedicationRequest/2"),
     saline=Saline(kind="hypertonic", percent=Decimal(3), volume_ml=Decimal(500)),
+)
+
+
+ALKALI_BAG = Order(
+    reference="MedicationRequest/1",
+    hypotonic=True,
+    hypotonic_volume_ml=Decimal(1000),
+    carries=True,
+    alkali="sodium bicarbonate",
+    fluid_name=RecordText("Glucose 5% 1000 mL + sodium bicarbonate 50 mmol"),
+    drugs=order("sodium bicarbonate").drugs,
+    route="iv",
+    status="active",
+    intent="order",
+    start=ago(days=0.1),
 )
 
 
@@ -473,6 +488,19 @@ CHARTS: tuple[Story, ...] = (
     osmolar("intravenous immunoglobulin"),
     osmolar("intravenous immunoglobulin", "128", ""),
     osmolar("mannitol", "128", "310", problem("dialysis", days=900)),
+    *(
+        Story(
+            sodium="117",
+            setting="inpatient",
+            results=(result("glucose", 420),),
+            problems=(problem(without, days=90),),
+        )
+        for without in ("dialysis", "anuria")
+    ),
+    *(
+        Story(sodium="122", setting="inpatient", orders=(bag,))
+        for bag in (ALKALI_BAG, replace(ALKALI_BAG, fluid_name=None))
+    ),
     *(
         osmolar("mannitol", "124", "316", problem("cerebral-edema", days=2), *kidneys)
         for kidneys in (

@@ -5,11 +5,14 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Literal
 
+import pytest
 from msgspec.structs import replace
 
 from cds_service.knowledge.names import Missing
 from cds_service.sodium.snapshot import Order
-from tests.sodium.patients import Story, order, problem, result
+from cds_service.terminology.types import RecordText
+from tests.sodium.patients import Story, ago, order, problem, result
+from tests.sodium.rules.cases import fired
 from tests.sodium.rules.orders import Kind, Scene, saline, selected, table, water
 
 SIADH = problem("siadh", days=10)
@@ -582,3 +585,24 @@ def test_infusions(scene: Scene) -> None:
 def test_the_strength_of_saline_is_never_rounded() -> None:
     scene = next(s for s in SCENES if s.says.startswith("quarter-normal"))
     assert scene.findings()["OS-HYPOTONIC"].facts["drug"] == "0.225% saline"
+
+
+@pytest.mark.parametrize("sodium", ["108", "118", "124", "131"])
+@pytest.mark.parametrize("glucose_needed", [False, True])
+@pytest.mark.parametrize("named", [False, True])
+def test_f23_a_bag_of_bicarbonate_hears_the_same_when_it_runs_and_when_it_is_ordered(
+    sodium: str, glucose_needed: bool, named: bool
+) -> None:
+    bag = replace(WEAK_BICARBONATE, needs_glucose=glucose_needed)
+    name = RecordText("Glucose 5% with sodium bicarbonate") if named else None
+    running = replace(
+        bag, reference="MedicationRequest/1", status="active", start=ago(days=0.1), fluid_name=name
+    )
+    story = Story(sodium=sodium, setting="inpatient", orders=(running,))
+    told = {line.key for card in fired(story.case()).values() for line in card.do}
+    assert {"running-alkali", "running-alkali-unnamed"} & told
+    assert not {key for key in told if key.startswith(("running-diluent", "running-hypotonic"))}
+    ordered = Scene(says="", order=bag, story=replace(story, orders=())).findings()
+    keys = {line.key for card in ordered.values() for line in card.do}
+    assert "make-isotonic" in keys
+    assert not {"keep-diluent", "change-diluent"} & keys

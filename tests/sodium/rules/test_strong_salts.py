@@ -86,7 +86,7 @@ SCENES = (
         order=additive("60"),
         story=ward("119"),
         fires={"OS-SALTS": "warning main"},
-        shows=("ordered-amount-plain", "bolus-then-sodium"),
+        shows=("ordered-amount-plain", "bolus-then-sodium-phosphate"),
     ),
     Scene(
         says="bicarbonate by vein at 120 that states no strength: which one, and no word on amounts",
@@ -139,6 +139,73 @@ SCENES = (
         fires={"OS-SALTS": "warning main"},
         hides=("ordered-amount-plain",),
     ),
+    *(
+        Scene(
+            says=f"F22: {name} at 114 with potassium {potassium}: {'named' if told else 'not'}",
+            order=salt(name, ml=ml),
+            story=ward("114", *problems, results=(result("potassium", potassium),)),
+            fires={"OS-SALTS": "warning main"},
+            shows=("against-potassium",) if told else (),
+            hides=() if told else ("against-potassium",),
+        )
+        for problems in ((), (problem("dialysis", days=900),))
+        for ml in ("50", "100", None)
+        for name, potassium, told in (
+            ("sodium bicarbonate", "7.1", True),
+            ("sodium bicarbonate", "6.0", True),
+            ("sodium bicarbonate", "5.9", False),
+            ("sodium lactate", "7.1", False),
+        )
+    ),
+    *(
+        Scene(
+            says=f"F22: {name} {ml} mL, {base} to {now}: one bolus of it goes beyond the limit",
+            order=salt(name, ml=ml),
+            story=ward(str(now), *problems, results=(result("sodium", base, 20),)),
+            fires=fires,
+            shows=("salt-beyond-limit",),
+            hides=("count-as-saline", "bolus-then-sodium", "less-of-it"),
+        )
+        for name in ("sodium bicarbonate", "sodium lactate")
+        for ml in ("60", "250")
+        for base, now, problems, fires in (
+            (113, 120.5, (), {"OS-SALTS": "warning main", "OS-RAISE": "info main"}),
+            (113, 121, (), {"OS-SALTS": "warning main", "OS-RAISE": "info main"}),
+            (113, 122, (), {"OS-RAISE": "warning main"}),
+        )
+    ),
+    Scene(
+        says="F22: near the limit with room for one bolus of it: not the whole amount",
+        order=salt(ml="150"),
+        story=ward("119", results=(result("sodium", 113, 10),)),
+        fires={"OS-RAISE": "warning main"},
+        shows=("less-of-it",),
+        hides=("salt-beyond-limit",),
+    ),
+    Scene(
+        says="F22: in cirrhosis the goal of the day is what is left",
+        order=salt(ml="250"),
+        story=ward("118", problem("cirrhosis", days=900), results=(result("sodium", 113, 20),)),
+        fires={"OS-SALTS": "warning main", "OS-RAISE": "info main"},
+        shows=("salt-beyond-limit",),
+        hides=("bolus-then-sodium",),
+    ),
+    Scene(
+        says="F22: with two thirds of the day's rise left one bolus of it may be needed",
+        order=salt(ml="250"),
+        story=ward("116", results=(result("sodium", 113, 20),)),
+        fires={"OS-SALTS": "warning main"},
+        shows=("bolus-then-sodium",),
+        hides=("salt-beyond-limit",),
+    ),
+    Scene(
+        says="F22: a phosphate of sodium is not asked whether acidosis needs it",
+        order=additive("60"),
+        story=ward("114"),
+        fires={"OS-SALTS": "warning main"},
+        shows=("bolus-then-sodium-phosphate",),
+        hides=("bolus-then-sodium",),
+    ),
     Scene(says="bicarbonate 8.4 % at 126: silent", order=salt(), story=ward("126")),
     Scene(says="bicarbonate 8.4 % at 138: silent", order=salt(), story=ward("138")),
     Scene(
@@ -152,8 +219,8 @@ SCENES = (
         order=salt("sodium lactate"),
         story=ward("122", results=(result("sodium", 110, 20),)),
         fires={"OS-RAISE": "warning main"},
-        shows=("ordered-amount-plain", "same-as-bolus", "less-of-it"),
-        hides=("hold-or-count",),
+        shows=("ordered-amount-plain", "same-as-bolus", "salt-beyond-limit"),
+        hides=("hold-or-count", "less-of-it"),
     ),
     *(
         Scene(
