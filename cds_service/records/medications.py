@@ -154,9 +154,10 @@ def _is_known(found: Resolution) -> bool:
 
 
 def _fluid_name(medicine: Medicine, known: Resolution) -> RecordText | None:
-    """What an order of saline, isotonic or hypotonic fluid is called in the record."""
+    """What an order of fluid into a vein or for dialysis is called in the record."""
     carries_salt = known.isotonic_carrier_ml is not None or known.nutrition is not None
-    if not (known.saline or known.hypotonic or known.balanced or carries_salt):
+    dialyzes = any(drug.cls == DrugClass.DIALYSIS_FLUID for drug in known.drugs)
+    if not (known.saline or known.hypotonic or known.balanced or carries_salt or dialyzes):
         return None
     names = (name for coded in (*medicine.concepts, *medicine.displays) for name in texts_of(coded))
     return next(map(RecordText, names), None)

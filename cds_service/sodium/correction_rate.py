@@ -19,7 +19,7 @@ from cds_service.knowledge.limits import Limits
 from cds_service.knowledge.names import Analyte, DrugClass
 from cds_service.lazy import cached_property
 from cds_service.sodium.acute_setting import acute_setting_before
-from cds_service.sodium.exposure import is_hypertonic
+from cds_service.sodium.exposure import dialysis_fluids, is_hypertonic
 from cds_service.sodium.glucose import katz
 from cds_service.sodium.results import Band, Sample, band_of, drawn, ordered
 
@@ -780,7 +780,8 @@ class RateRules(Struct, frozen=True, kw_only=True, dict=True):
     def driven(self) -> bool:
         """Whether something on record raises sodium now: an infusion, a vaptan, a dilute urine."""
         case, limits = self.case, self.limits
-        fluids = (*case.raising_fluids, *filter(is_hypertonic, case.running_fluids))
+        strong = filter(is_hypertonic, case.running_fluids)
+        fluids = (*case.raising_fluids, *strong, *dialysis_fluids(case))
         urine = case.readings.latest(Analyte.URINE_OSMOLALITY, limits.shedding_urine_hours)
         dilute = urine is not None and urine.below(limits.rising_urine_below)
         # The exposures look at the rate, so that the orders themselves are asked.

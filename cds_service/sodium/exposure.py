@@ -200,6 +200,16 @@ def raising_fluids(case: Case) -> tuple[Order, ...]:
     )
 
 
+def dialysis_fluids(case: Case) -> tuple[Order, ...]:
+    """Returns the fluids for hemofiltration or hemodialysis that run now (F26)."""
+    return tuple(
+        order
+        for order in case.snapshot.exposures
+        if any(drug.cls == DrugClass.DIALYSIS_FLUID for drug in order.drugs)
+        and _runs_now(case, order)
+    )
+
+
 def _is_isotonic(order: Order, limits: Limits) -> bool:
     """Whether an order is isotonic fluid into a vein, and no small volume of it."""
     if order.isotonic_carrier_ml is not None:

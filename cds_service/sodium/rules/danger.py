@@ -130,6 +130,7 @@ from cds_service.sodium.rules.plan import (
     cramp_lines,
     cramp_suggestions,
     crisis_lines,
+    dialysis_fluid_lines,
     dialysis_lines,
     fluid_lines,
     held_lines,
@@ -681,6 +682,7 @@ def severe(case: Case) -> Finding:
                 *drip_lines(case),
                 *palliative_lines(case),
                 line("check-symptoms", keep=True),
+                *_dialysis_fluid_first(case),
                 *volume_first(case),
                 *lithium_lines(case),
                 *osmole_unmeasured(case),
@@ -807,6 +809,7 @@ def moderate(case: Case) -> Finding:
                 *low_glucose_lines(case),
                 *adrenal_first(case),
                 *volume_first(case),
+                *_dialysis_fluid_first(case),
                 *lithium_lines(case),
                 *palliative_lines(case),
                 *unexplained_symptom(case),
@@ -891,7 +894,13 @@ def _but_artefact(case: Case, plan: list[Line]) -> list[Line]:
 
     In salt wasting it is the volume, which no restriction is to lessen.
     """
-    return _untold(plan, [*osmole_unmeasured(case), *adrenal_first(case), *volume_first(case)])
+    first = [*osmole_unmeasured(case), *adrenal_first(case), *volume_first(case)]
+    return _untold(plan, [*first, *_dialysis_fluid_first(case)])
+
+
+def _dialysis_fluid_first(case: Case) -> list[Line]:
+    """Returns the fluid for dialysis that runs; a card on a fast rise names it itself (F26)."""
+    return [] if rises_fast(case) else dialysis_fluid_lines(case)
 
 
 def _untold(lines: list[Line], said: list[Line]) -> list[Line]:
@@ -1363,7 +1372,8 @@ def _raising_drugs(case: Case) -> list[Line]:
         for exposure in case.exposures.of(*classes)
         if any(order.reference not in named for order in exposure.orders)
     ]
-    return [*strong_fluid_lines(case), *_isotonic_and_drugs(case, ", ".join(taken))]
+    dialyzed = dialysis_fluid_lines(case)
+    return [*strong_fluid_lines(case), *dialyzed, *_isotonic_and_drugs(case, ", ".join(taken))]
 
 
 def _isotonic_and_drugs(case: Case, drugs: str) -> list[Line]:

@@ -31,7 +31,12 @@ from cds_service.sodium.depletion import (
     red_flag_window,
 )
 from cds_service.sodium.desmopressin import clamp_runs, taken_for, wears_off
-from cds_service.sodium.exposure import Exposure, is_diluent, is_hypertonic
+from cds_service.sodium.exposure import (
+    Exposure,
+    dialysis_fluids,
+    is_diluent,
+    is_hypertonic,
+)
 from cds_service.sodium.pituitary import pituitary_surgery
 from cds_service.sodium.restriction import CONCENTRATED, little_urine_sodium, salt_losers
 from cds_service.sodium.results import Band, Reading
@@ -167,6 +172,22 @@ def dialysis_lines(case: Case) -> list[Line]:
     A potassium that cannot wait for the next session is told with it. Above the limit of the rise
     the card on the rate tells of the dialysate.
     """
+    running = [] if rises_fast(case) else dialysis_fluid_lines(case)
+    return [*running, *_dialysis_team_lines(case)]
+
+
+def dialysis_fluid_lines(case: Case) -> list[Line]:
+    """Returns the fluid for dialysis that runs, by name: it takes sodium toward its own (F26)."""
+    if in_use(case) >= case.limits.dialysis_sodium_below and not case.rate.rule:
+        return []
+    running = dialysis_fluids(case)
+    names = dict.fromkeys(order.fluid_name.value for order in running if order.fluid_name)
+    if names:
+        return [line("running-dialysis-fluid", fluid=RecordText("; ".join(names)), keep=True)]
+    return lines_of({"running-dialysis-fluid-unnamed": running}, keep=True)
+
+
+def _dialysis_team_lines(case: Case) -> list[Line]:
     if not case.dialysis:
         return []
     potassium = urgent_potassium(case)

@@ -35,6 +35,12 @@ ALKALI_BAG = Order(
 )
 
 
+CRRT = replace(
+    order("dialysis fluid", days=0.4, reference="MedicationRequest/3"),
+    fluid_name=RecordText("PrismaSol 4"),
+)
+
+
 def rising(
     now: float = 122, start: float = 112, *problems: Any, hours: float = 20, **more: Any
 ) -> Story:
@@ -501,6 +507,8 @@ CHARTS: tuple[Story, ...] = (
         Story(sodium="122", setting="inpatient", orders=(bag,))
         for bag in (ALKALI_BAG, replace(ALKALI_BAG, fluid_name=None))
     ),
+    rising(115, 110, hours=11, orders=(CRRT,)),
+    rising(115, 110, hours=11, orders=(replace(CRRT, fluid_name=None),)),
     *(
         osmolar("mannitol", "124", "316", problem("cerebral-edema", days=2), *kidneys)
         for kidneys in (
