@@ -72,6 +72,6 @@ def test_f26_not_if_it_has_ended_nor_at_a_sodium_that_it_does_not_harm() -> None
 
 
 def test_f31_under_it_a_rise_that_is_about_to_pass_its_limit_presses() -> None:
-    assert rise(115, 123.5, 9.5).case("european").rate.presses
-    ended = replace(RUNNING, status="completed")
-    assert not rise(115, 123.5, 9.5, fluid=ended).case("european").rate.presses
+    alone = replace(rise(115, 123.5, 9.5), orders=()).case("european")
+    assert fired(alone)["RATE-NEAR"].indicator == "info"
+    assert fired(rise(115, 123.5, 9.5).case("european"))["RATE-NEAR"].indicator == "warning"
