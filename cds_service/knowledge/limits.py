@@ -260,6 +260,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     discharge_falling_hours: timedelta
     discharge_repeat_days: timedelta
     discharge_off_hours: timedelta
+    taper_from_days: timedelta
+    carried_over_hours: timedelta
     discharge_steady_hours: timedelta
     discharge_steady_within: Decimal
     # Sodium check after starting a drug (PV-DRUGCHK).

@@ -458,6 +458,7 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
     kidney_held: ClassSet  # held in kidney injury, also as the partner of a thiazide
     any_duration: ClassSet  # suspects however long they were taken
     never_abruptly: ClassSet
+    tapered_after_weeks: ClassSet  # of them, those that need no taper after days of use
     raising_drugs: ClassSet
     osmole_by_peritoneum: DrugSet  # F13: needed for long, a small fall is expected
     osmole_in_courses: DrugSet

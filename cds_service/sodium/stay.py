@@ -85,6 +85,17 @@ class Stay(Struct, frozen=True, dict=True):
         return self.fall >= limits.discharge_fall_from
 
     @property
+    def falls_on(self) -> bool:
+        """Whether sodium fell far in the stay, and is still below the value of a day before."""
+        if not self.fell or not self.samples:
+            return False
+        limits, newest = self.case.limits, self.samples[-1]
+        before = [s for s in self.samples if newest.at - s.at >= limits.discharge_steady_hours]
+        if not before:
+            return False
+        return self.value(before[-1]) - self.value(newest) > limits.discharge_steady_within
+
+    @property
     def was_low(self) -> bool:
         """Whether a sodium of the stay was below the limit for discharge."""
         lowest = self.lowest

@@ -8,6 +8,7 @@ from cds_service.knowledge.names import DrugClass
 from cds_service.sodium.case import Case
 from cds_service.sodium.rules.order_helpers import raised_potassium, taken
 from cds_service.sodium.rules.same_group import running_of_group
+from cds_service.sodium.tapering import never_abruptly
 from cds_service.terminology.types import DrugMatch
 
 
@@ -47,7 +48,7 @@ def _goes_on(case: Case, culprits: list[DrugMatch]) -> list[Line]:
     for culprit in culprits:
         if culprit.cls == DrugClass.IMINOSTILBENE:
             return [line("keep-partner-antiseizure", keep=True, partner=culprit.name)]
-        if culprit.cls in case.sets.never_abruptly and culprit.cls != DrugClass.DESMOPRESSIN:
+        if never_abruptly(case, culprit) and culprit.cls != DrugClass.DESMOPRESSIN:
             return [line("keep-partner", keep=True, partner=culprit.name)]
     return []
 

@@ -23,6 +23,7 @@ from cds_service.sodium.rules.plan import (
     is_combined,
     review_lines,
 )
+from cds_service.sodium.tapering import never_abruptly
 
 NOW, GENTLY = "acute-stop-culprit", "acute-stop-gently"
 
@@ -107,7 +108,7 @@ def _how_to_stop(case: Case, name: str) -> str:
     sets = case.sets
     ways = {
         "acute-stop-rising": taken.cls in sets.kept_in_a_rise,
-        GENTLY: taken.cls in sets.never_abruptly,
+        GENTLY: never_abruptly(case, taken),
         "acute-stop-needed": taken.cls in sets.needed_treatments,
     }
     return next((key for key, holds in ways.items() if holds), NOW)

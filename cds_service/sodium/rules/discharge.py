@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from cds_service.engine.finding import Finding, Indicator, Line
 from cds_service.engine.rule import card, line, require, skip
-from cds_service.engine.wording import ago, in_days, in_hours, joined, month_name, number
+from cds_service.engine.wording import ago, in_days, in_hours, joined, lasted, month_name, number
 from cds_service.knowledge.names import Analyte, DrugClass, DrugName, Missing
 from cds_service.sodium.blamed import earlier_harm, taken_at
 from cds_service.sodium.blind_spots import MEDICINES_UNREAD, STAY_UNREAD
@@ -63,6 +63,7 @@ from cds_service.sodium.rules.plan import (
 from cds_service.sodium.rules.room import passed_limit
 from cds_service.sodium.rules.written_anew import written_anew
 from cds_service.sodium.stay import Stay
+from cds_service.sodium.tapering import begun_lately, never_abruptly
 from cds_service.sodium.volume import Volume
 from cds_service.terminology.types import DrugMatch
 
@@ -70,7 +71,7 @@ REPEAT_BY = "repeat-by"
 ORDER_SOURCES = ("NutritionOrder", "ServiceRequest")  # where a fluid restriction is ordered
 ANEW = "anew"
 # variants of DC-LOW that repeat sodium before the patient goes
-NOT_STEADY_YET = ("severe", "old", "symptom", "acute", "falling", "adrenal", "organ")
+NOT_STEADY_YET = ("severe", "old", "symptom", "acute", "falling", "fell", "adrenal", "organ")
 # variants of DC-LOW that give their summary to a drug that is written anew
 GIVES_WAY_TO_ANEW = ("fall", "open", "treated", "known")
 
@@ -203,7 +204,7 @@ def low(case: Case) -> Finding:
         lowest=lowest.shown if lowest is not None else latest.shown,
         since=month_name(since, case.snapshot.now, case.snapshot.zone) if since else "",
         do=[
-            *first,
+            *_with_fall(case, stay, first),
             *_organs_untold(case, variant),
             *[told for told in _diuretics_stop(case) if told not in first],
             *salt_tablet_lines(case),
@@ -220,7 +221,7 @@ def low(case: Case) -> Finding:
             line("letter"),
             *lines_of({"warn-patient": not surgery_lines(case)}),
         ],
-        why=[*_evidence(case, stay, variant), *_what_is_uncertain(case)],
+        why=[*_evidence(case, stay), *_what_is_uncertain(case)],
         offer=[repeat_sodium(case, due, "urgent" if due <= NOW else "routine", day_only=True)],
     )
 
@@ -243,7 +244,8 @@ def _keeps_here(case: Case, stay: Stay) -> NotHomeYet | None:
     """Returns what keeps the patient here, if the last sodium is not old."""
     found = not_home_yet(case, stay)
     old = case.sodium.age > case.limits.stale_inpatient_hours
-    severe = case.sodium.band is Band.SEVERE and found is not None and found.variant == "falling"
+    falls = found is not None and found.variant in ("falling", "fell")
+    severe = case.sodium.band is Band.SEVERE and falls
     return None if old or severe else found
 
 
@@ -323,6 +325,8 @@ def _by_ending(
 
 def _ending(case: Case, drug: DrugMatch, needed: str) -> str:
     """Returns how the drug may end, as the chart says it: never abruptly, or by its prescriber."""
+    if begun_lately(case, drug):
+        return "-early"
     if drug.cls in case.sets.never_abruptly:
         return "-gently"
     return needed if drug.cls in case.sets.needed_treatments else ""
@@ -398,17 +402,28 @@ def _first_steps(variant: str) -> list[Line]:
     return lines_of(steps, keep=True)
 
 
-def _evidence(case: Case, stay: Stay, variant: str) -> list[Line]:
+def _evidence(case: Case, stay: Stay) -> list[Line]:
     lines = lines_of({"readmission": in_use(case) < case.limits.discharge_low_below})
     anew = written_anew(case, stay)
     if _culprit(case, stay):
         lines = [*drug_lines(case, leave_out=anew), *lines]
-    lines = [*_courses(case, anew.values()), *lines]
-    highest = stay.highest
-    if variant == "fall" and highest is not None:
-        time = at(case, highest.at, highest.day_only)
-        lines.insert(0, line("highest", highest=highest.shown, time=time, keep=True))
-    return lines
+    return [*_courses(case, anew.values()), *lines]
+
+
+def _with_fall(case: Case, stay: Stay, first: Sequence[Line]) -> list[Line]:
+    """Returns the first lines with the fall of the stay among them: from, to, and in how long."""
+    latest, highest = case.sodium.latest, stay.highest
+    if not stay.fell or highest is None or latest is None:
+        return list(first)
+    fell = line(
+        "fell-in-stay",
+        highest=highest.shown,
+        date=on_day(case, highest.at),
+        na=shown_sodium(case),
+        over=lasted(latest.at - highest.at),
+        keep=True,
+    )
+    return [*first[:2], fell, *first[2:]]
 
 
 def _courses(case: Case, anew: Iterable[Exposure]) -> list[Line]:
@@ -447,7 +462,7 @@ def new_drug(case: Case) -> Finding:
         require(not stay.undated_drugs, "start-not-known")
         skip("no-new-drug")
     unsettled = case.sodium.low or stay.fell
-    gently = any(e.drug.cls in case.sets.never_abruptly for e in begun)
+    gently = any(never_abruptly(case, e.drug) for e in begun)
     late = any(e.drug.cls in case.sets.antidepressants for e in begun)
     due = max(_weeks_on(case, begun), case.limits.repeat_daily_hours)
     names = [e.drug.name for e in begun[: int(case.limits.suspects_to)]]

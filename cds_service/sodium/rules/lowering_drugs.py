@@ -90,6 +90,7 @@ from cds_service.sodium.rules.thiazide_beside_loop import (
     low_potassium_lines,
 )
 from cds_service.sodium.snapshot import Order
+from cds_service.sodium.tapering import begun_lately
 from cds_service.sodium.volume import Volume
 from cds_service.terminology.types import DrugMatch
 
@@ -493,7 +494,8 @@ def _elective_advice(case: Case, order: Order, drug: DrugMatch) -> list[Line]:
 def _not_now(case: Case, drug: DrugMatch, *, clearly_low: bool) -> list[Line]:
     """Returns that another drug is preferred, or that a drug which is taken is not stopped."""
     if taken(case, drug) and drug.cls in case.sets.never_abruptly:
-        return [line("not-abruptly", keep=True, drug=drug.name)]
+        key = "begun-lately" if begun_lately(case, drug) else "not-abruptly"
+        return [line(key, keep=True, drug=drug.name)]
     if not clearly_low:  # only then one may wait a week for the next sodium
         return [line(on_the_ward(case, "another-drug"), drug=drug.name)]
     told = [] if cirrhosis(case) else low_potassium_lines(case, drug, measure=False)

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from cds_service.engine.finding import Fact, Indicator, Line
 from cds_service.engine.rule import line
-from cds_service.engine.wording import in_hours, joined, number
+from cds_service.engine.wording import in_hours, joined, lasted, number
 from cds_service.knowledge.names import Problem, Sign
 from cds_service.sodium.adrenal import adrenal_grounds
 from cds_service.sodium.case import Case
@@ -39,7 +39,11 @@ class NotHomeYet(Struct, frozen=True, kw_only=True):
         """What the summary tells."""
         if self.fall is None:
             return {"symptom": self.symptom, "why": self.why}
-        return {"fall": number(self.fall.amount), "hours": in_hours(self.fall.over)}
+        return {
+            "fall": number(self.fall.amount),
+            "hours": in_hours(self.fall.over),
+            "over": lasted(self.fall.over),
+        }
 
 
 def not_home_yet(case: Case, stay: Stay) -> NotHomeYet | None:
@@ -58,14 +62,16 @@ def not_home_yet(case: Case, stay: Stay) -> NotHomeYet | None:
             fall=state.fall,
             first=(line("acute-first", keep=True),),
         )
-    falling = _falls(case, stay)
+    falling, variant = _falls(case, stay), "falling"
+    if falling is None:
+        falling, variant = _falls_on(case, stay), "fell"
     if falling is None:
         return _adrenal(case, stay) or _organ(case)
-    falls = line("falling-first", keep=True)
+    falls = line("falling-first" if variant == "falling" else "fell-first", keep=True)
     kept = _adrenal(case, stay) or _organ(case)
     if kept is not None and case.sodium.band is not Band.SEVERE:
         return replace(kept, first=(kept.first[0], falls, *kept.first[1:]))
-    return NotHomeYet(variant="falling", fall=falling, first=(falls,))
+    return NotHomeYet(variant=variant, fall=falling, first=(falls,))
 
 
 def _adrenal(case: Case, stay: Stay) -> NotHomeYet | None:
@@ -178,3 +184,13 @@ def _falls(case: Case, stay: Stay) -> Fall | None:
     if amount < limits.discharge_falling_from:
         return None
     return Fall(amount=amount, over=latest.at - start.at, start=start)
+
+
+def _falls_on(case: Case, stay: Stay) -> Fall | None:
+    """Returns the fall of the whole stay, if it has not ended and sodium is low for a discharge."""
+    latest, highest = case.sodium.latest, stay.highest
+    if latest is None or highest is None or latest.comparator or not stay.falls_on:
+        return None
+    if in_use(case) >= case.limits.discharge_low_below:
+        return None
+    return Fall(amount=stay.fall, over=latest.at - highest.at, start=highest)

@@ -85,6 +85,7 @@ from cds_service.sodium.rules.measured import (
 )
 from cds_service.sodium.rules.room import day_limit, limit_reached
 from cds_service.sodium.snapshot import Order
+from cds_service.sodium.tapering import begun_lately
 from cds_service.sodium.volume import Volume
 from cds_service.terminology.types import DrugMatch, RecordText
 
@@ -913,6 +914,8 @@ def _review_key(case: Case, drug: DrugMatch) -> str:
         return "review-clamp"
     if rises_fast(case):
         return "keep-antidiuretic" if drug.cls in case.sets.kept_in_a_rise else "stop-rising"
+    if begun_lately(case, drug):
+        return "review-early"
     if drug.cls in case.sets.never_abruptly:
         held = drug.cls == DrugClass.DESMOPRESSIN and taken_for(case) == "bleeding"
         return "review-need" if held else "review-gently"

@@ -9,6 +9,7 @@ from cds_service.sodium.case import Case
 from cds_service.sodium.exposure import stopped_lately
 from cds_service.sodium.rules.order_helpers import taken
 from cds_service.sodium.snapshot import Order
+from cds_service.sodium.tapering import never_abruptly
 from cds_service.terminology.types import DrugMatch
 
 STOPPED = "stopped"
@@ -22,7 +23,8 @@ def same_group_lines(case: Case, drug: DrugMatch) -> list[Line]:
     if taken(case, drug) or drug.cls not in case.sets.one_group:
         return []
     classes, antiseizure = _group_of(case, drug), drug.cls == DrugClass.IMINOSTILBENE
-    running = [d.name for d in running_of_group(case, drug)]
+    others = running_of_group(case, drug)
+    running = [other.name for other in others]
     if not running:
         return _after_a_stop(case, drug, classes, antiseizure=antiseizure)
     names = ", ".join(running)
@@ -31,10 +33,11 @@ def same_group_lines(case: Case, drug: DrugMatch) -> list[Line]:
             line("same-class-antiseizure", keep=True, drug=drug.name, partner=names),
             line("keep-partner-antiseizure", keep=True, partner=names),
         ]
-    gently = [line("keep-partner", keep=True, partner=names)]
     key = "same-group" if replaces(case, drug) else "same-group-both"
     told = line(key, keep=True, partner=names)
-    return [told, *(gently if drug.cls in case.sets.never_abruptly else [])]
+    gently = [other.name for other in others if never_abruptly(case, other)]
+    kept = [line("keep-partner", keep=True, partner=", ".join(gently))] if gently else []
+    return [told, *kept]
 
 
 def replaces(case: Case, drug: DrugMatch) -> bool:

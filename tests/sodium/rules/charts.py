@@ -438,6 +438,9 @@ AFTER_A_RISE = (
 
 CHARTS: tuple[Story, ...] = (
     *AFTER_A_RISE,
+    Story(
+        sodium="124", results=(result("sodium", 138, 240),), orders=(order("duloxetine", days=8),)
+    ),
     after_surgery(),
     after_surgery(SEIZURE),
     diluted(),

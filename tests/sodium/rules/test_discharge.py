@@ -382,7 +382,7 @@ DISCHARGES = [
     Discharge(
         says="126 after 132 of two days ago",
         story=inpatient("126", na("132", 47)),
-        fires={"DC-LOW": "warning low"},
+        fires={"DC-LOW": "warning fell"},
         hides=("falling-first",),
     ),
     Discharge(
@@ -479,13 +479,13 @@ DISCHARGES = [
         says="an antidepressant from the day before the stay, and a fall",
         story=inpatient("126", na("131", 60), na("128", 30), orders=(begun("escitalopram", 11),)),
         fires={"DC-LOW": "warning low"},
-        shows=("culprit-gently", "drug-possible-recent"),
+        shows=("culprit-early", "drug-possible-recent"),
     ),
     Discharge(
         says="a drug of the stay is named with the low sodium, and not twice",
         story=inpatient("126", na("129", 26), orders=(begun("escitalopram", 5),)),
         fires={"DC-LOW": "warning low"},
-        shows=("culprit-gently",),
+        shows=("culprit-early",),
         silent={"DC-DRUG": "named-with-low"},
     ),
     Discharge(
@@ -524,7 +524,7 @@ DISCHARGES = [
         says="fallen by 5",
         story=inpatient("136", na("141", 60), na("138", 30)),
         fires={"DC-LOW": "info fall"},
-        shows=("highest",),
+        shows=("fell-in-stay",),
     ),
     Discharge(says="fallen by 4.9", story=inpatient("136", na("140.9", 60), na("138", 30))),
     Discharge(
@@ -761,7 +761,7 @@ DISCHARGES = [
     Discharge(
         says="amiodarone is a needed treatment",
         story=inpatient("127", na("139", 220), orders=(begun("amiodarone", 8),)),
-        fires={"DC-LOW": "warning low"},
+        fires={"DC-LOW": "warning fell"},
         shows=("culprit-needed",),
         hides=("culprit", "culprit-gently"),
     ),
@@ -827,7 +827,14 @@ DISCHARGES = [
         says="a week on the drug, and sodium fell",
         story=inpatient("135.8", na("142", 230), orders=(begun("sertraline", 7.1),)),
         fires={"DC-LOW": "info fall", "DC-DRUG": "warning low"},
-        shows=("decide-gently", "shows-late"),
+        shows=("decide", "shows-late"),
+        hides=("decide-gently",),
+    ),
+    Discharge(
+        says="a week on an antiepileptic, and sodium fell",
+        story=inpatient("135.8", na("142", 230), orders=(begun("carbamazepine", 7.1),)),
+        fires={"DC-LOW": "info fall", "DC-DRUG": "warning low"},
+        shows=("decide-gently",),
         hides=("decide",),
     ),
     Discharge(
@@ -894,6 +901,27 @@ DISCHARGES = [
         story=inpatient("128", na("141", 60, unit="furlong"), na("129", 30)),
         fires={"DC-LOW": "warning low"},
         silent={"DC-OVER": "stay-unread"},
+    ),
+    Discharge(
+        says="DISCHARGE: from 138 to 126 in nine days, still falling, under duloxetine of eight days",
+        story=inpatient("126", na("138", 9 * 24), na("131", 96), orders=(begun("duloxetine", 8),)),
+        fires={"DC-LOW": "warning fell"},
+        shows=("fell-first", "fell-in-stay", "culprit-early"),
+        hides=("culprit-gently",),
+    ),
+    Discharge(
+        says="DISCHARGE: the same fall, and it has ended",
+        story=inpatient("126", na("138", 9 * 24), na("127", 96)),
+        fires={"DC-LOW": "warning low"},
+        shows=("fell-in-stay",),
+        hides=("fell-first",),
+    ),
+    Discharge(
+        says="DISCHARGE: duloxetine of eight days goes home after a low sodium",
+        story=inpatient("136", na("136", 9 * 24), na("129", 96), na("136", 30), orders=(begun("duloxetine", 8),)),
+        fires={"DC-DRUG": "info culprit"},
+        shows=("home-early",),
+        hides=("home-gently",),
     ),
 ]  # fmt: skip
 IDS = [one.says for one in DISCHARGES]
