@@ -90,7 +90,10 @@ def culprits(case: Case) -> list[str]:
 
 
 def _named(case: Case) -> list[str]:
-    return [drug for drug in headline_drugs(case) if not _is_needed_drain(case, drug)]
+    """Returns the suspects, and before them what makes sodium rise fast when it ends (M12)."""
+    named = [drug for drug in headline_drugs(case) if not _is_needed_drain(case, drug)]
+    runs = case.exposures.of(DrugClass.VASOPRESSIN) if not undiluted(case) else ()
+    return list(dict.fromkeys([*(exposure.drug.name for exposure in runs), *named]))
 
 
 def _is_needed_drain(case: Case, name: str) -> bool:

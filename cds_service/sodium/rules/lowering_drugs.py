@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from cds_service.engine.finding import Fact, Finding, Indicator, Line, Suggestion
 from cds_service.engine.rule import card, line, require, skip
-from cds_service.engine.wording import ago, joined, lasted
+from cds_service.engine.wording import ago, in_hours, joined, lasted
 from cds_service.knowledge.names import DrugClass, DrugName, Problem
 from cds_service.sodium.blamed import Harm, earlier_harm
 from cds_service.sodium.blind_spots import MEDICINES_UNREAD
@@ -44,6 +44,7 @@ from cds_service.sodium.rules.gates import (
     inpatient,
     keeps_the_thiazide,
     latest_sodium,
+    lines_of,
     recently_unusable,
     recorded,
     require_low,
@@ -130,8 +131,9 @@ def lowering(case: Case, order: Order, drugs: tuple[DrugMatch, ...]) -> Finding:
     latest = latest_sodium(case)
     require_not_stale(case)
     require_unexplained_by_glucose(case)
-    if not case.sodium.falling:
-        require_low(case)
+    keeper = _before_it_falls(case, drugs)
+    if keeper is not None:
+        return keeper
     first = _circulation_first(case, drugs) or _seizure_first(case, order, drugs)
     if first is not None:
         return first
@@ -194,6 +196,43 @@ def _circulation_first(case: Case, drugs: Iterable[DrugMatch]) -> Finding | None
         why=result_doubts(case),
         offer=[sodium_today()],
     )
+
+
+def _before_it_falls(case: Case, drugs: Iterable[DrugMatch]) -> Finding | None:
+    """Returns the card of terlipressin or vasopressin at a sodium that is not low (M12).
+
+    It is given, and sodium is measured. Skips if it runs and that is done already, and any other
+    drug at such a sodium.
+    """
+    if case.sodium.falling or case.sodium.low:
+        return None
+    keeper = next((drug for drug in drugs if drug.cls == DrugClass.VASOPRESSIN), None)
+    if keeper is None:
+        require_low(case)
+        return None
+    require(not _is_watched(case, keeper), "watched", na=shown_sodium(case))
+    studied = keeper.name == DrugName.TERLIPRESSIN
+    hours = in_hours(case.limits.ward_recheck_hours)
+    return card(
+        "info",
+        "keeper",
+        drug=keeper.name,
+        na=shown_sodium(case),
+        do=[line("keeper-schedule", hours=hours, keep=True), line("keeper-rebound", keep=True)],
+        why=lines_of({"keeper-figures": studied}),
+        offer=[recheck_in_hours(case)],
+    )
+
+
+def _is_watched(case: Case, drug: DrugMatch) -> bool:
+    """Returns whether it runs already and sodium is as recent as the card would ask for."""
+    running = taken(case, drug)
+    if running is None:
+        return False
+    limits = case.limits
+    begun = case.snapshot.now - running.since if running.since is not None else None
+    early = begun is None or begun < limits.repeat_daily_hours
+    return case.sodium.age <= (limits.ward_recheck_hours if early else limits.repeat_daily_hours)
 
 
 def _seizure_first(case: Case, order: Order, drugs: Iterable[DrugMatch]) -> Finding | None:

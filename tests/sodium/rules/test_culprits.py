@@ -30,7 +30,8 @@ def stop(found: Finding) -> str:
     ("names", "words"),
     [
         (("hydrochlorothiazide",), "the likely culprit: **hydrochlorothiazide**"),
-        (("sertraline",), "**sertraline**; ask the prescriber, never stop it abruptly"),
+        (("sertraline",), "the likely culprit: **sertraline**"),  # of days: no taper
+        (("carbamazepine",), "**carbamazepine**; ask the prescriber, never stop it abruptly"),
         (("terlipressin",), "**terlipressin**; sodium may rise fast when it is stopped"),
         (("oxytocin",), "the likely culprit: **oxytocin**"),
         (("cyclophosphamide",), "**cyclophosphamide**, a needed treatment"),
