@@ -45,7 +45,7 @@ def bowel_preparation(case: Case, order: Order, drug: DrugMatch) -> Finding:
         more_facts={"na": shown_sodium(case)} if low else {},
         do=["peg-electrolyte", "salty-fluids"],
         why=[line("also-lowering", drugs=", ".join(strong))] if strong else [],
-        offer=[sodium_today() if low else baseline()],
+        offer=[sodium_today() if low else baseline(case)],
     )
 
 

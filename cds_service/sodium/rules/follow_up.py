@@ -395,8 +395,20 @@ def emergency_workup(case: Case) -> list[Suggestion]:
 
 
 def osmolality_suggestion(case: Case) -> Suggestion:
-    """Return the tests that tell an artifact from low sodium; they are drafted in any case (M6)."""
-    return _labs("osmolality", tuple(case.sets.artifact_labs.members), "urgent")
+    """Returns the tests that tell an artifact from low sodium: sodium in any case (M6).
+
+    An osmolality that was measured with this sodium is not drawn again.
+    """
+    members = case.sets.artifact_labs.members
+    known = _osmolality_with_sodium(case)
+    tests = [test for test in members if not (known and test == Analyte.SERUM_OSMOLALITY)]
+    return _labs("osmolality", tuple(tests), "urgent")
+
+
+def _osmolality_with_sodium(case: Case) -> bool:
+    latest, near = case.sodium.latest, case.limits.osmolality_near_hours
+    measured = case.readings.within(Analyte.SERUM_OSMOLALITY, _workup_window(case))
+    return latest is not None and any(abs(r.at - latest.at) <= near for r in measured)
 
 
 def cramp_labs(case: Case) -> list[Suggestion]:
@@ -432,7 +444,8 @@ def _missing(
 ) -> list[Suggestion]:
     """Returns a button for those tests of the panel that were not measured within the window.
 
-    A hormone is not measured again as long as the last one still tells of today.
+    A hormone is not measured again as long as the last one still tells of today. Without urine uric
+    acid tells nothing either: the kidney sheds none.
     """
     useless, limits = makes_no_urine(case), case.limits
     lasting: dict[str, timedelta] = {
@@ -443,7 +456,7 @@ def _missing(
         analyte
         for analyte in panel
         if not _measured(case, analyte, max(window, lasting.get(analyte, NOW)))
-        and not (useless and analyte.startswith(URINE))
+        and not (useless and (analyte.startswith(URINE) or analyte == Analyte.URATE))
     )
     return [_labs(kind, wanted, priority)] if wanted else []
 

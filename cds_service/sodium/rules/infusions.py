@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from decimal import Decimal
 
-from cds_service.engine.finding import DraftLabs, Finding, Line, Suggestion
+from cds_service.engine.finding import Finding, Line, Suggestion
 from cds_service.engine.rule import card, line, require
 from cds_service.engine.wording import joined
 from cds_service.knowledge.names import Analyte, DrugClass, Problem, SalineName
@@ -50,6 +50,7 @@ from cds_service.sodium.rules.order_helpers import (
     sodium_in_labor,
     sodium_next_day,
     sodium_today,
+    urine_tests,
 )
 from cds_service.sodium.rules.plan import (
     BESIDE,
@@ -177,8 +178,7 @@ def _urine_labs(case: Case) -> list[Suggestion]:
     """Returns the offer of urine tests, which a patient without urine cannot give."""
     if makes_no_urine(case):
         return []
-    draw = DraftLabs((Analyte.URINE_OSMOLALITY, Analyte.URINE_SODIUM), "urgent")
-    return [Suggestion("urine-labs", (draw,))]
+    return [urine_tests(case)]
 
 
 def _injured_brain(case: Case) -> str:

@@ -338,7 +338,7 @@ def _earlier_low(case: Case, order: Order, drug: DrugMatch) -> Finding | None:
         why=[*beers_lines(case, drug), *allergies_unread(case, drug)],
         offer=[
             *([remove(order, drug.name)] if removable and may_remove(case) else []),
-            *([] if actionable(case) else [baseline()]),
+            *([] if actionable(case) else [baseline(case)]),
             recheck_in_hours(case) if again else recheck(case, drug=drug),
         ],
     )
@@ -747,7 +747,7 @@ def _before_a_hemostatic_dose(case: Case, order: Order, drug: DrugMatch) -> Find
         drug=drug.name,
         do=[line("bleeding-limit-fluid", keep=True), line("bleeding-check", keep=True)],
         why=[line("hemostatic-dose"), *_also_taken(case, drug)],
-        offer=[*([] if actionable(case) else [baseline()]), sodium_next_day(case)],
+        offer=[*([] if actionable(case) else [baseline(case)]), sodium_next_day(case)],
     )
 
 
@@ -928,7 +928,7 @@ def combination(case: Case, order: Order, drugs: tuple[DrugMatch, ...]) -> Findi
             *beers_lines(case, drug),
             *allergies_unread(case, drug),
         ],
-        offer=[*([] if actionable(case) else [baseline()]), recheck(case, order, drug)],
+        offer=[*([] if actionable(case) else [baseline(case)]), recheck(case, order, drug)],
     )
 
 
@@ -975,5 +975,5 @@ def no_baseline(case: Case, order: Order, drugs: tuple[DrugMatch, ...]) -> Findi
         more_facts={"age": ago(case.sodium.age)} if latest else {},
         do=[on_the_ward(case, "baseline-then-again"), "watch-for"],
         why=[*(beers_lines(case, drug) or [line("label-baseline")]), *allergies_unread(case, drug)],
-        offer=[baseline(), recheck(case, order, drug)],
+        offer=[baseline(case), recheck(case, order, drug)],
     )

@@ -13,7 +13,7 @@ from cds_service.engine.finding import (
     Suggestion,
 )
 from cds_service.engine.rule import line
-from cds_service.engine.wording import in_hours, saline_of
+from cds_service.engine.wording import in_hours, joined, saline_of
 from cds_service.knowledge.names import Analyte, DrugClass, Problem
 from cds_service.sodium.adrenal import high_potassium
 from cds_service.sodium.case import Case
@@ -367,7 +367,28 @@ def on_the_ward(case: Case, key: str) -> str:
     return f"{key}-ward" if inpatient(case) else key
 
 
-def baseline() -> Suggestion:
-    """Returns the button that draws sodium, potassium and creatinine before a drug is started."""
-    draw = DraftLabs((Analyte.SODIUM, Analyte.POTASSIUM, Analyte.CREATININE))
-    return Suggestion("baseline-labs", (draw,))
+def baseline(case: Case, *, again: bool = False) -> Suggestion:
+    """Returns the button that draws sodium before a drug is started, and what else is unknown.
+
+    These are potassium and creatinine, if they were not measured lately or are to be seen again.
+    """
+    limits = case.limits
+    window = limits.workup_inpatient_hours if inpatient(case) else limits.workup_outpatient_days
+    others = [
+        analyte
+        for analyte in (Analyte.POTASSIUM, Analyte.CREATININE)
+        if again or case.readings.latest(analyte, window) is None
+    ]
+    return _draws("baseline-labs", DraftLabs((Analyte.SODIUM, *others)))
+
+
+def urine_tests(case: Case) -> Suggestion:
+    """Returns the button that draws osmolality and sodium of the urine, if not measured lately."""
+    window = case.limits.urine_labs_hours
+    sodium = case.readings.latest(Analyte.URINE_SODIUM, window)
+    tests = (Analyte.URINE_OSMOLALITY, *([Analyte.URINE_SODIUM] if sodium is None else []))
+    return _draws("urine-labs", DraftLabs(tests, "urgent"))
+
+
+def _draws(kind: str, draft: DraftLabs) -> Suggestion:
+    return Suggestion(kind, (draft,), {"labs": joined("lab", draft.analytes)})

@@ -48,7 +48,7 @@ def without_potassium(case: Case, order: Order, drug: str) -> Finding | None:
             *([line("kidney-holds-potassium", evidence=kidney)] if kidney else []),
         ],
         why=risk_lines(case),
-        offer=[baseline()],
+        offer=[baseline(case, again=True)],
     )
 
 
