@@ -447,6 +447,8 @@ def _bullets(lines: list[str]) -> str:
 
 LIMIT = 80
 _KEPT_SIGNS = frozenset(" .,()/%+-")
+_APOSTROPHE = re.compile(r"(?<=[^\W\d_])['\u2019](?=[^\W\d_])")
+_TYPESET = "\u2019"  # between two letters it is no markup and ends no quotation
 _AUTOLINK = re.compile(r"www|https?|ftp|mailto|xmpp", re.IGNORECASE)
 
 
@@ -454,10 +456,14 @@ def defuse(text: str, limit: int = LIMIT) -> str:
     """Returns one bounded line without markup, links or hidden characters.
 
     An allow-list, because renderers differ in what they take for markup; backslashes do not stop
-    the autolinks of some of them.
+    the autolinks of some of them. An apostrophe stays between two letters only, and is typeset.
     """
-    plain = unicodedata.normalize("NFKC", text)
-    kept = "".join(c if c in _KEPT_SIGNS or c.isalnum() else " " for c in plain if _visible(c))
+    shown = "".join(c for c in unicodedata.normalize("NFKC", text) if _visible(c))
+    apostrophes = {match.start() for match in _APOSTROPHE.finditer(shown)}
+    kept = "".join(
+        _TYPESET if i in apostrophes else c if c in _KEPT_SIGNS or c.isalnum() else " "
+        for i, c in enumerate(shown)
+    )
     one_line = " ".join(_AUTOLINK.sub(" ", kept).split())
     return one_line if len(one_line) <= limit else one_line[: limit - 1].rstrip() + "…"
 

@@ -18,6 +18,9 @@ _RENDER = MarkdownIt("gfm-like")
     ("hostile", "inert"),
     [
         ("Sertraline 50 mg", "Sertraline 50 mg"),
+        ("Ringer's acetate 1000 ml", "Ringer\u2019s acetate 1000 ml"),
+        ("solution d\u2019Hartmann", "solution d\u2019Hartmann"),
+        ("\u2018Ringer\u2019 'acetate' 5' x'", "Ringer acetate 5 x"),
         ("<script>alert(1)</script>", "script alert(1) /script"),
         ("[x](javascript:alert(1))", "x (javascript alert(1))"),
         ("see https://evil.example/x", "see //evil.example/x"),

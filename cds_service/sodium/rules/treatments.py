@@ -50,6 +50,7 @@ from cds_service.sodium.rules.gates import (
     undiluted_lines,
 )
 from cds_service.sodium.rules.order_helpers import (
+    baseline,
     beside,
     drug_of,
     first_evidence,
@@ -179,10 +180,19 @@ def is_dialysis(order: Order) -> bool:
     return session or drug_of(order, DrugClass.DIALYSIS_FLUID) is not None
 
 
-@order_rule("OS-DIALYSIS", is_dialysis, otherwise="no-dialysis")
+@order_rule("OS-DIALYSIS", is_dialysis, otherwise="no-dialysis", without_sodium=True)
 def dialysis(case: Case, _order: Order, _dialysis: bool) -> Finding:
-    """Speaks if dialysis meets a sodium so low that usual dialysate raises it too fast (F26)."""
-    latest_sodium(case)
+    """Speaks if dialysis meets a sodium so low that usual dialysate raises it too fast (F26).
+
+    Without any sodium it says that this could not be checked.
+    """
+    if case.sodium.latest is None:
+        return card(
+            "info",
+            "none",
+            do=[line("sodium-before", keep=True), line("dialysis-now", keep=True)],
+            offer=[baseline(case)],
+        )
     require_unexplained_by_glucose(case)
     require_actionable(case)
     limits, value = case.limits, case.effective_sodium

@@ -56,7 +56,8 @@ def defined(order: Order) -> Concern:
     steroids = {"glucocorticoid", "glucocorticoid-inhaled", "glucocorticoid-depot"} & classes
     if steroids and order.route != "iv":
         return "without sodium"
-    if INTERACTING & classes and not watched:
+    session = order.kind == "service" and "dialysis-session" in order.about
+    if session or "dialysis-fluid" in classes or (INTERACTING & classes and not watched):
         return "without sodium"
     if order.fluid_restriction or saline_kind == "salt-tablet" or "baclofen" in classes:
         return "without sodium"
@@ -76,8 +77,6 @@ def defined(order: Order) -> Concern:
     if systemic and (balanced_given or ALSO_RAISING & classes or cortisol_by_vein or picosulfate):
         return "with sodium"
     treats = systemic and treating and not lithium_for_another_reason
-    dialysis = order.kind == "service" and "dialysis-session" in order.about
-    dialysis = dialysis or "dialysis-fluid" in classes
     by_vein = systemic and order.route in ("iv", "unknown") and "mannitol" in classes
     rinses = systemic and order.irrigation and bool({"mannitol", "osmotic-agent"} & classes)
     moves_water = by_vein or rinses or order.asks_to_drink
@@ -89,7 +88,7 @@ def defined(order: Order) -> Concern:
     carries_salt = order.route != "local" and order.isotonic_carrier_ml is not None
     moves_water = moves_water or (carries_salt and not saline_kind)
     strengthens = bool((STRENGTHENING | NOT_BEFORE_CORTISOL) & classes)
-    concerns = (watched, treats, dialysis, moves_water, strengthens)
+    concerns = (watched, treats, moves_water, strengthens)
     return "with sodium" if any(concerns) else "none"
 
 

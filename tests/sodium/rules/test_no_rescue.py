@@ -221,6 +221,13 @@ SCENES = (
         fires={"OS-DIALYSIS": "warning main"},
         shows=("dialysate-low", "dialysis-sodium", "dialysis-urgent"),
     ),
+    Scene(
+        says="F26: hemodialysis without any sodium",
+        order=DIALYSIS,
+        story=Story(sodium=None, setting="inpatient"),
+        fires={"OS-DIALYSIS": "info none"},
+        shows=("sodium-before", "dialysis-now"),
+    ),
     Scene(says="F26: hemodialysis at 125", order=DIALYSIS, story=ward("125")),
     Scene(
         says="F26: hemodialysis at 121 that glucose explains",

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from tests.sodium.patients import Story, order, problem, sets
+from tests.sodium.patients import Story, order, problem, result, sets
 from tests.sodium.patients import drug as known
 from tests.sodium.patients import drugs as table_of_drugs
 from tests.sodium.rules.orders import Scene, saline, selected, water
+from tests.sodium.rules.test_no_rescue import DIALYSIS
 
 DIALYSIS_FLUID = selected("dialysis fluid", route="iv")
 KIDNEY = problem("acute-kidney-injury", days=3)
@@ -23,6 +24,17 @@ def test_f26_a_fluid_for_dialysis_is_told_as_dialysis_is(sodium: str, *, speaks:
     story = Story(sodium=sodium, setting="inpatient", problems=(KIDNEY,))
     found = Scene(says="F26", order=DIALYSIS_FLUID, story=story).findings()
     assert ("OS-DIALYSIS" in found) is speaks
+
+
+@pytest.mark.parametrize("status", ["final", "cancelled"])
+def test_f26_dialysis_without_a_sodium_says_that_it_was_not_checked(status: str) -> None:
+    withdrawn = result("sodium", "118", status=status) if status != "final" else None
+    results = (withdrawn,) if withdrawn else ()
+    story = Story(sodium=None, setting="inpatient", results=results, problems=(KIDNEY,))
+    for ordered in (DIALYSIS_FLUID, DIALYSIS):
+        card = Scene(says="F26", order=ordered, story=story).findings()["OS-DIALYSIS"]
+        assert (card.indicator, card.variant) == ("info", "none")
+        assert card.do[0].key == "sodium-before"
 
 
 @pytest.mark.parametrize("recorded", ["ckd-1-3", "ckd-4-5", "acute-kidney-injury", "cirrhosis"])
