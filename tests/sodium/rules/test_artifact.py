@@ -270,14 +270,17 @@ def test_f13_after_irrigation_no_card_calls_the_low_sodium_an_artefact(na: str, 
     assert "artifact" not in words
 
 
-@pytest.mark.parametrize(("edema", "bolus"), [(False, False), (True, True)])
-def test_f13_under_a_water_shift_a_bolus_is_only_for_brain_edema(edema: bool, bolus: bool) -> None:
+@pytest.mark.parametrize("edema", [False, True])
+def test_f13_under_a_water_shift_3_percent_is_only_for_brain_edema_and_aims_at_no_sodium(
+    edema: bool,
+) -> None:
     symptoms = Symptoms(
         severe=("cerebral-edema",) if edema else ("coma",), attributable=True, brain_edema=edema
     )
     found = fired(a_case("118", pseudo=SHIFT, symptoms=symptoms))
     assert list(found) == ["PV-SYMP", "PV-PSEUDO"]
-    assert ("bolus-aasld" in keys(found["PV-SYMP"])) is bolus
+    assert ("edema-no-sodium-target" in keys(found["PV-SYMP"])) is edema
+    assert "bolus-aasld" not in keys(found["PV-SYMP"])
 
 
 @pytest.mark.parametrize(("na", "rule"), [("115", "PV-SEV"), ("123", "PV-MOD"), ("131", "PV-MILD")])
