@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 
+from cds_service.engine.cards import FACE_BULLETS
 from cds_service.engine.finding import Finding, Indicator, Line
 from cds_service.engine.rule import card, line, require, skip
 from cds_service.engine.wording import ago, in_days, in_hours, joined, lasted, month_name, number
@@ -203,24 +204,28 @@ def low(case: Case) -> Finding:
         },
         lowest=lowest.shown if lowest is not None else latest.shown,
         since=month_name(since, case.snapshot.now, case.snapshot.zone) if since else "",
-        do=[
-            *_with_fall(case, stay, first),
-            *_organs_untold(case, variant),
-            *[told for told in _diuretics_stop(case) if told not in first],
-            *salt_tablet_lines(case),
-            *_think_adrenal(case, variant),
-            *surgery_lines(case),
-            *([line(ANEW, drugs=anew, keep=True)] if anew else []),
-            *_culprit(case, stay),
-            *_not_again(case, stay),
-            watch_by_day(case, REPEAT_BY, due),
-            *_home_after_surgery(case),
-            *_goes_on(case),
-            *_potassium_open(case),
-            *_meant_to_stop(case),
-            line("letter"),
-            *lines_of({"warn-patient": not surgery_lines(case)}),
-        ],
+        do=_with_fall(
+            case,
+            stay,
+            [
+                *first,
+                *_organs_untold(case, variant),
+                *[told for told in _diuretics_stop(case) if told not in first],
+                *salt_tablet_lines(case),
+                *_think_adrenal(case, variant),
+                *surgery_lines(case),
+                *([line(ANEW, drugs=anew, keep=True)] if anew else []),
+                *_culprit(case, stay),
+                *_not_again(case, stay),
+                watch_by_day(case, REPEAT_BY, due),
+                *_home_after_surgery(case),
+                *_goes_on(case),
+                *_potassium_open(case),
+                *_meant_to_stop(case),
+                line("letter"),
+                *lines_of({"warn-patient": not surgery_lines(case)}),
+            ],
+        ),
         why=[*_evidence(case, stay), *_what_is_uncertain(case)],
         offer=[repeat_sodium(case, due, "urgent" if due <= NOW else "routine", day_only=True)],
     )
@@ -410,11 +415,14 @@ def _evidence(case: Case, stay: Stay) -> list[Line]:
     return [*_courses(case, anew.values()), *lines]
 
 
-def _with_fall(case: Case, stay: Stay, first: Sequence[Line]) -> list[Line]:
-    """Returns the first lines with the fall of the stay among them: from, to, and in how long."""
+def _with_fall(case: Case, stay: Stay, do: list[Line]) -> list[Line]:
+    """Returns what to do with the fall of the stay: from, to, and in how long.
+
+    It is the third line, unless that would push a line off the face that must be read, as a stop.
+    """
     latest, highest = case.sodium.latest, stay.highest
     if not stay.fell or highest is None or latest is None:
-        return list(first)
+        return do
     fell = line(
         "fell-in-stay",
         highest=highest.shown,
@@ -423,7 +431,9 @@ def _with_fall(case: Case, stay: Stay, first: Sequence[Line]) -> list[Line]:
         over=lasted(latest.at - highest.at),
         keep=True,
     )
-    return [*first[:2], fell, *first[2:]]
+    pushes = any(one.keep for one in do[FACE_BULLETS - 1 : FACE_BULLETS])
+    place = FACE_BULLETS if pushes else 2
+    return [*do[:place], fell, *do[place:]]
 
 
 def _courses(case: Case, anew: Iterable[Exposure]) -> list[Line]:
