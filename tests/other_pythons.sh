@@ -1,11 +1,11 @@
 #!/bin/sh
 # Runs a part of the suite on every other Python that is at hand: other_pythons.sh PYTHON
 #
-# PYTHON is the one that runs the whole suite. The part needs no browser, no database server and no proxy.
+# PYTHON is the one that runs the whole suite. The part needs no browser and no proxy.
 set -eu
 cd "$(dirname "$0")/.."
 mine=$("$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
-PARTS="tests/engine tests/sodium tests/records tests/protocol tests/web"
+PARTS="tests/engine tests/sodium tests/records tests/protocol tests/web tests/store tests/trust tests/cli"
 tried=""
 
 for version in 3.11 3.12 3.13 3.14; do

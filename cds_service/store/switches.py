@@ -152,7 +152,8 @@ class Switches:
             return self._asked
 
     def _take(self, off: tuple[Switched, ...]) -> None:
-        self._read_at = self._clock()
+        # What was read is as old as the question: it may have been taken up only after a pause.
+        self._read_at = self._asked_at
         metrics.show("cds_switched_off", len(off))
         if off != self._off:
             self._off = off

@@ -26,6 +26,7 @@ from cds_service.telemetry import configure_logging
 from cds_service.web.runtime import runtime_of
 from tests.databases import Server
 from tests.feedback.deployments import PATIENT_VIEW, a_call, close, deployment
+from tests.patience import PATIENCE_S
 
 STORY = "cramps-in-siadh"
 _ATTEMPTS = 300
@@ -231,6 +232,31 @@ def test_a_store_that_hangs_costs_one_call_a_moment_and_no_other_anything(
     assert switches.known, "a moment after the start nothing is wrong yet"
     clock.now += 10
     assert not switches.known
+
+
+@pytest.mark.parametrize("pause", [3.1, 30, 3600, 86_400])
+@pytest.mark.parametrize("calls", [1, 2, 3])
+def test_the_first_call_after_a_pause_of_any_length_knows_what_was_switched_in_it(
+    calls: int, pause: float, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The look that began before the pause is taken up after it: its state is as old as itself."""
+    clock, begin = Clock(), database.desk.begin
+    switches, table = Switches(database, clock), SwitchTable(database)
+
+    def read_before_the_next_call(work: Callable[[], Any]) -> Future[Any] | None:
+        asked = begin(work)
+        assert asked is not None, "the desk is full"
+        asked.exception(PATIENCE_S)
+        return asked
+
+    monkeypatch.setattr(database.desk, "begin", read_before_the_next_call)
+    for off in (True, False, True):
+        for _ in range(calls):
+            switches.current()
+            clock.now += 1.5
+        table.add(a_switch(off=off))
+        clock.now += pause
+        assert switches.rules_off("mercy") == ({"PV-MILD"} if off else set())
 
 
 def test_many_who_switch_at_once_lose_no_change(database: Database) -> None:
