@@ -256,13 +256,13 @@ class Writer:
         )
 
     def _cited(self, sources: list[str], finding: Finding) -> list[str]:
-        """Returns the sources without the labels of drugs of which the card does not speak.
+        """Returns the sources without those about other drugs than the card names.
 
-        A card that names none of these drugs keeps all.
+        A card that names no drug keeps all.
         """
-        labels = {key: self._knowledge.citations[key].drugs for key in sources}
-        spoken = {key for key, drugs in labels.items() if not set(drugs).isdisjoint(finding.drugs)}
-        return [key for key in sources if not (spoken and labels[key]) or key in spoken]
+        about = {key: self._knowledge.citations[key].drugs for key in sources}
+        named = finding.drugs
+        return [key for key in sources if not (named and about[key]) or {*about[key]} & {*named}]
 
     def _basis(self, rule_id: str) -> str:
         return f"{self._settings.base_url}/basis#{rule_id}"

@@ -23,7 +23,7 @@ class Citation(Struct, frozen=True, forbid_unknown_fields=True):
     publisher: str = ""
     url: str | None = None
     note: str = ""
-    drugs: list[str] = []  # it is the label of these, and no source of a card on another drug
+    drugs: list[str] = []  # it is about these, and no source of a card on another drug
 
 
 class RuleWords(Struct, frozen=True, forbid_unknown_fields=True):

@@ -158,17 +158,29 @@ def test_a_headline_that_a_client_would_refuse_is_shortened_at_its_least_importa
     ],
 )
 def test_a_card_cites_the_label_of_its_own_drug(drug: str, cited: str, others: str) -> None:
+    named = _cited("OS-VAP-CONTRA", {"drug": drug, "why": "evidence:dialysis"}, drug)
+    assert all(cited in text for text in named[:1])
+    assert cited in named[1:]
+    assert not any(others in text for text in named)
+
+
+@pytest.mark.parametrize(
+    ("drug", "has_it"), [("terlipressin", True), ("vasopressin", True), ("sertraline", False)]
+)
+def test_a_study_of_one_drug_is_no_source_of_a_card_on_another(drug: str, has_it: bool) -> None:
+    """A study of terlipressin was named on each card about a drug that lowers sodium."""
+    named = _cited("OS-LOW", {"drug": drug, "na": "129"}, drug)
+    assert any("(Solà)" in text for text in named) is has_it
+    assert any("Beers" in text for text in named)
+
+
+def _cited(rule: str, facts: dict[str, Any], drug: str) -> list[str]:
+    """Returns the text of a card about one drug, and the words of its links."""
     known = pipeline().knowledge
     service = known.services["hyponatremia-order-select"]
     address = "http://cds.test"
     settings = CardSettings(base_url=address, terminology_base=address, secret=b"s")
     about = CardContext(patient_id="p", trend="", missing={}, unrecognised=0, newest=())
-    facts = {"drug": drug, "why": "evidence:dialysis"}
-    found = Finding(
-        rule="OS-VAP-CONTRA", indicator="critical", variant="main", facts=facts, drugs=(drug,)
-    )
+    found = Finding(rule=rule, indicator="critical", variant="main", facts=facts, drugs=(drug,))
     card = Writer(known, service, settings, "aasld").card(found, about, lambda *_: [])
-    named = [card["detail"], *(link["label"] for link in card["links"])]
-    assert all(cited in text for text in named[:1])
-    assert cited in named[1:]
-    assert not any(others in text for text in named)
+    return [card["detail"], *(link["label"] for link in card["links"])]
