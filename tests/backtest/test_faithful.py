@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from msgspec import Struct
 
+from cds_service.app import create_app
 from cds_service.backtest.judge import asked_by
 from cds_service.backtest.moments import CHART, DISCHARGE, PICKED, SIGNED, Moment, moments_of
 from cds_service.backtest.orders import CourseReader
 from cds_service.backtest.rows import Indicator, PieceCounts, Row
 from cds_service.backtest.timeline import Timeline
 from cds_service.cli.replay import evaluate, service_of_hook
+from cds_service.engine.cards import EXTENSION_NAME
 from cds_service.errors import DataUnavailable
 from cds_service.records.fhir_types import decode_call
+from cds_service.settings import Settings
 from cds_service.trust.client import Client
+from cds_service.trust.registry import Registry
 from tests.backtest.judging import EVERY, clients, judged, people, pipeline
 from tests.exports import Person as Invented
+from tests.feedback.deployments import close
 
 Resource = Mapping[str, Any]
 Said = tuple[str, str, Indicator, tuple[str, ...]]
@@ -102,8 +111,18 @@ def _said(rows: Mapping[Any, Row], key: Any) -> tuple[list[Said], str]:
     return said, "412" if row.unread and not said else ""
 
 
-def _compared(seed: int, numbers: range, explain: bool) -> Iterator[tuple[Any, Any, Any]]:
-    """Yields each moment with what the service and what the backtest says."""
+class Asked(Struct, frozen=True, kw_only=True):
+    """One moment with the call of it, who asks, and what the backtest says."""
+
+    where: tuple[Any, ...]
+    call: dict[str, Any]
+    moment: Moment
+    client: Client
+    backtested: tuple[list[Said], str]
+
+
+def _asked(seed: int, numbers: range, explain: bool) -> Iterator[Asked]:
+    """Yields each moment of invented patients."""
     for number in numbers:
         invented = Invented(seed, number, 0.3, 0.1)
         invented.make()
@@ -121,8 +140,13 @@ def _compared(seed: int, numbers: range, explain: bool) -> Iterator[tuple[Any, A
             for client in asks:
                 ordered = _ordered(moment, drugs) if moment.orders else ()
                 key = (moment.hook, moment.at, moment.kind, client.profile, ordered)
-                where = (person.id, *key)
-                yield where, _answer(call, moment, client), _said(by_key, key)
+                yield Asked(
+                    where=(person.id, *key),
+                    call=call,
+                    moment=moment,
+                    client=client,
+                    backtested=_said(by_key, key),
+                )
 
 
 def _ordered(moment: Moment, drugs: set[tuple[str, ...]]) -> tuple[str, ...]:
@@ -136,19 +160,129 @@ def _ordered(moment: Moment, drugs: set[tuple[str, ...]]) -> tuple[str, ...]:
 @pytest.mark.parametrize("explain", [False, True], ids=["412", "card"])
 def test_each_moment_gets_the_cards_that_the_service_would_have_sent(explain: bool) -> None:
     numbers = range(0, 90) if explain else range(90, 180)
-    _holds(numbers, explain, least=20)
+    _enough(_held(one) for one in _asked(11, numbers, explain)).holds(least=20)
+
+
+def _held(one: Asked) -> tuple[str, bool]:
+    answered = _answer(one.call, one.moment, one.client)
+    assert one.backtested == answered, one.where
+    return one.moment.hook, bool(answered[0])
+
+
+class Seen(Struct, frozen=True):
+    """How many moments were compared, by their hook and with a card."""
+
+    counts: Counter[str]
+
+    def holds(self, least: int) -> None:
+        assert self.counts["with a card"] >= least, self.counts
+        hooks = (CHART, PICKED, SIGNED, DISCHARGE)
+        assert min(self.counts[hook] for hook in hooks) >= 2, self.counts
+
+
+def _enough(compared: Iterator[tuple[str, bool]]) -> Seen:
+    seen: Counter[str] = Counter()
+    for hook, has_card in compared:
+        seen[hook] += 1
+        seen["with a card"] += has_card
+    return Seen(seen)
+
+
+# ---- the same over HTTP, as an EHR would ask
+
+Card = tuple[str, str, str]  # rule, indicator, summary
+Send = Callable[[Asked], tuple[list[Card], str]]
+
+
+# Nothing that depends on how fast or how often a test asks, or on who has seen a card before.
+UNHURRIED: dict[str, Any] = {"suppression": False, "rate_limit": 0, "deadline_ms": 600_000}
+
+
+class Desk:
+    """The clock and the registry of a service that is asked about many moments."""
+
+    now: datetime
+    registry: Registry
+
+
+@contextmanager
+def _service(folder: Path) -> Iterator[Send]:
+    """Yields what sends a hook call to the whole web application, and reads its answer."""
+    desk = Desk()
+    desk.registry = Registry.empty()
+    settings = Settings(mode="demo", data_dir=folder, public_url="http://cds.test", explain=True)
+    app = create_app(settings, registry=lambda: desk.registry, clock=lambda: desk.now)
+    http = app.test_client()
+
+    def send(one: Asked) -> tuple[list[Card], str]:
+        desk.now = one.moment.at
+        client = msgspec.structs.replace(one.client, **UNHURRIED)
+        desk.registry = Registry(anonymous=client)
+        service = service_of_hook(pipeline(), one.moment.hook)
+        answer = http.post(f"/cds-services/{service}", json=one.call)
+        body = answer.get_json(force=True)
+        if answer.status_code != 200:
+            return [], str(answer.status_code)
+        rules = body["extension"][EXTENSION_NAME].get("returned", [])
+        cards = body["cards"]
+        said = [(r, c["indicator"], c["summary"]) for r, c in zip(rules, cards, strict=True)]
+        return said, ""
+
+    try:
+        yield send
+    finally:
+        close(app)
+
+
+def _written(one: Asked) -> tuple[list[Card], str]:
+    """What the rows say, with the headlines that `backtest report --sample` gives their cards."""
+    said, failed = one.backtested
+    if not said:
+        return [], failed
+    body = decode_call(json.dumps(one.call).encode())
+    service = service_of_hook(pipeline(), one.moment.hook)
+    found = evaluate(pipeline(), service, body, one.moment.at, one.client)
+    headlines = {f.rule: c["summary"] for f, c in zip(found.returned, found.cards, strict=True)}
+    return [(rule, shown, headlines.get(rule, "")) for rule, _, shown, _ in said], failed
+
+
+def _sent(asked: Iterator[Asked], send: Send) -> Iterator[tuple[str, bool]]:
+    for one in asked:
+        answered = send(one)
+        assert _written(one) == answered, one.where
+        yield one.moment.hook, bool(answered[0])
+
+
+def _sample(asked: Iterator[Asked], each: int) -> Iterator[Asked]:
+    """The moments with a row, and each so many of the others."""
+    for number, one in enumerate(asked):
+        if one.backtested != ([], "") or number % each == 0:
+            yield one
+
+
+def test_a_sample_of_moments_gets_the_same_cards_over_http(tmp_path: Path) -> None:
+    with _service(tmp_path) as send:
+        seen = _enough(_sent(_sample(_asked(11, range(180, 300), False), 20), send))
+    seen.holds(least=20)
+
+
+def _first_held(asked: Iterator[Asked]) -> Iterator[Asked]:
+    for one in asked:
+        _held(one)
+        yield one
 
 
 @pytest.mark.long
-def test_ten_thousand_moments_get_the_cards_that_the_service_would_have_sent() -> None:
-    _holds(range(1_000, 4_000), False, least=1_500)
-
-
-def _holds(numbers: range, explain: bool, least: int) -> None:
-    seen: Counter[str] = Counter()
-    for where, answered, backtested in _compared(11, numbers, explain):
-        assert backtested == answered, where
-        seen[where[1]] += 1
-        seen["with a card"] += bool(answered[0])
-    assert seen["with a card"] >= least, seen
-    assert min(seen[hook] for hook in (CHART, PICKED, SIGNED, DISCHARGE)) >= 2, seen
+def test_ten_thousand_moments_get_the_cards_that_the_service_would_have_sent(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    """They are compared in the process and over HTTP."""
+    with _service(tmp_path) as send:
+        asked = _first_held(_asked(11, range(1_000, 4_000), False))
+        seen = _enough(_sent(asked, send))
+    seen.holds(least=1_500)
+    counts = seen.counts
+    moments = counts.total() - counts["with a card"]
+    told = f"{moments} moments over HTTP as in the backtest, {counts['with a card']} with a card"
+    record_property("figure", told)
+    assert moments >= 10_000
