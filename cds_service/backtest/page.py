@@ -196,7 +196,7 @@ class _Words(Struct, frozen=True):
 
     @property
     def _windows(self) -> list[int]:
-        """How many hours after a card it is looked at what happened; figures.csv has them all."""
+        """How many hours after a card it is looked at what happened."""
         return self.knowledge.history.windows.hours
 
     def profile(self, name: str) -> Profile:
@@ -212,7 +212,7 @@ class _Words(Struct, frozen=True):
             burden=self._burden(name),
             by_setting=self._by(name, "setting", ("inpatient", "outpatient")),
             by_age=self._by(name, "age", [*(band for band, _ in AGE_BANDS), NO_AGE]),
-            outcomes=tuple(self._outcomes(name, hours) for hours in self._windows[1:]),
+            outcomes=tuple(self._outcomes(name, hours) for hours in self._windows),
             events=self._events(name),
             foretold=tuple(self._foretold(name)),
             changed=self._changed(name) if report.compares else None,
@@ -513,7 +513,7 @@ class _Words(Struct, frozen=True):
                 yield self._event_words(event), Table(
                     columns=(
                         "Rule", "Came before it", "Median lead time",
-                        *(f"First cards followed by it within {h} h" for h in self._windows[1:]),
+                        *(f"First cards followed by it within {h} h" for h in self._windows),
                     ),
                     rows=tuple(rows),
                     about={row[0]: self.about(row[0]) for row in rows},
@@ -521,7 +521,7 @@ class _Words(Struct, frozen=True):
 
     def _foretold_row(self, one: Preceded, rule: RuleOutcome, what: str) -> tuple[str, ...]:
         windows = {window.hours: window for window in rule.windows}
-        shares = [self._happened(windows.get(hours), what) for hours in self._windows[1:]]
+        shares = [self._happened(windows.get(hours), what) for hours in self._windows]
         lead = _hours(one.lead_hours) if is_preceded_told(one, self.report.tell) else HIDDEN
         before = self._share(one.preceded, one.events, one.preceded_people)
         return (one.rule, before, lead, *shares)

@@ -169,6 +169,17 @@ def test_the_page_says_what_the_rules_and_profiles_are_and_puts_the_profiles_bes
         assert str(escape(when)) in page, rule
 
 
+def test_the_page_shows_every_window_of_the_outcomes_that_the_figures_have(
+    small_run: tuple[Path, Run],
+) -> None:
+    folder, run = small_run
+    page = (folder / PAGE).read_text(encoding="utf-8")
+    hours = pipeline().knowledge.history.windows.hours
+    assert hours[0] == 6
+    tables = re.findall(r'<th scope="col">Within (\d+) h</th>', page)
+    assert tables == [str(one) for one in hours] * len(run.settings.profiles)
+
+
 def test_no_cell_of_the_lists_is_a_formula_for_a_spreadsheet() -> None:
     for text in (unknown_csv(ODD), local_codes_draft(ODD)):
         cells = [cell for row in csv.reader(io.StringIO(text)) for cell in row]
