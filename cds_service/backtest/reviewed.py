@@ -107,8 +107,8 @@ def reviewed(files: Sequence[Answers], rules: Mapping[str, str], sample: str) ->
     """
     if any(one.sample != sample for one in files):
         raise BacktestError(
-            "These answers are about another drawing of cards: draw none anew between the "
-            "form and its answers."
+            "These answers are about another drawing of cards: give those to one form of this run "
+            "together, and no others."
         )
     every = [(card, answer) for one in files for card, answer in one.answers.items()]
     given = [(card, answer) for card, answer in every if card in rules and answer.agree]

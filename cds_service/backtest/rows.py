@@ -15,8 +15,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
+from itertools import count
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -455,6 +456,27 @@ def write_whole(path: Path, content: bytes) -> None:
     draft.replace(path)
 
 
+def write_for_owner(path: Path, content: bytes) -> Path | None:
+    """Writes a file that only its owner reads, and returns where another one that was there is."""
+    kept = None
+    if path.exists() and path.read_bytes() != content:
+        kept = _place_of_its_time(path)
+        path.replace(kept)
+    write_whole(path, content)
+    path.chmod(_OWNER_ONLY)
+    return kept
+
+
+def _place_of_its_time(path: Path) -> Path:
+    """Returns a free place beside a file, with the time of its making in the name."""
+    made = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    stem = f"{path.stem}-{made:%Y%m%dT%H%M%SZ}"
+    names = (stem if number == 1 else f"{stem}-{number}" for number in count(1))
+    places = (path.with_name(f"{name}{path.suffix}") for name in names)
+    return next(place for place in places if not place.exists())
+
+
+_OWNER_ONLY = 0o600
 _PLAIN = ("files", "bytes_read", "measured_from", "seconds")  # totals that count no records
 _ENCODER = msgspec.json.Encoder(decimal_format="number", order="deterministic")
 _ROW = msgspec.json.Decoder(Row)

@@ -20,7 +20,7 @@ from cds_service.backtest.course import Course
 from cds_service.backtest.moments import Moment
 from cds_service.backtest.orders import CourseReader, PastOrder
 from cds_service.backtest.outcome import is_seen
-from cds_service.backtest.rows import PieceCounts, Row, Run, write_whole
+from cds_service.backtest.rows import PieceCounts, Row, Run, write_for_owner
 from cds_service.backtest.spool import Person
 from cds_service.backtest.timeline import Asked, Timeline
 from cds_service.errors import BacktestError
@@ -30,7 +30,7 @@ from cds_service.pipeline import Pipeline
 from cds_service.sodium.results import Sample
 
 SAMPLE = "sample.json"
-_OWNER_ONLY = 0o600
+_EARLIER = "sample-*.json"
 _BEFORE, _AFTER = timedelta(days=30), timedelta(days=7)
 # Members that a resource did not have yet, if the record of the moment has them not.
 _LATER = {
@@ -121,21 +121,33 @@ def shares_of(counts: Mapping[str, int], number: int) -> dict[str, int]:
 
 
 def write_drawing(run: Run, drawing: Drawing) -> Path:
-    """Keeps a drawing beside the rows, for the answers to come."""
+    """Keeps a drawing beside the rows, for the answers to come; earlier ones stay there."""
     path = run.folder.private / SAMPLE
-    write_whole(path, msgspec.json.encode(drawing))
-    path.chmod(_OWNER_ONLY)
+    write_for_owner(path, msgspec.json.encode(drawing))
     return path
 
 
-def read_drawing(run: Run) -> Drawing:
-    """Returns the drawing of a run; BacktestError if no cards were drawn."""
+def read_drawing(run: Run, sample: str = "") -> Drawing:
+    """Returns the newest drawing of a run, or the earlier one that answers name.
+
+    It is the newest one too if there is none of that name. BacktestError if no cards were drawn.
+    """
     try:
-        return _drawing((run.folder.private / SAMPLE).read_bytes())
+        newest = _drawing((run.folder.private / SAMPLE).read_bytes())
     except FileNotFoundError:
         raise BacktestError(
             f"{run.folder.root}: no cards were drawn yet: use --sample 50 first."
         ) from None
+    if sample in ("", newest.sample):
+        return newest
+    paths = sorted(run.folder.private.glob(_EARLIER))
+    named = (one for one in (_drawing(path.read_bytes()) for path in paths) if one.sample == sample)
+    return next((one for one in named if _is_of(run, one)), newest)
+
+
+def _is_of(run: Run, drawing: Drawing) -> bool:
+    """Whether a drawing is of what the folder holds now, and not of an earlier run in it."""
+    return draw(run, len(drawing.cards), drawing.profile).sample == drawing.sample
 
 
 _drawing = msgspec.json.Decoder(Drawing).decode

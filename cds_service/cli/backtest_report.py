@@ -17,7 +17,7 @@ from cds_service.backtest.judge import asked_by
 from cds_service.backtest.recipe import Recipe
 from cds_service.backtest.results import write_results
 from cds_service.backtest.reviewed import Reviewed, read_answers, reviewed
-from cds_service.backtest.rows import Run, write_whole
+from cds_service.backtest.rows import Run, write_for_owner, write_whole
 from cds_service.backtest.sample import charts, draw, read_drawing, write_drawing
 from cds_service.cli.backtest_form import form_page
 from cds_service.cli.replay import HOOKS_FOLDER, print_json
@@ -88,6 +88,7 @@ def report(
 
     --sample writes private/review.html: cards that were drawn by chance, with the sodium before
     them. It names patients, so that their charts can be opened. Its answers come back by --answers.
+    An earlier form stays beside it.
 
     \b
     Examples:
@@ -118,7 +119,10 @@ def _with_cell(run: Run, min_cell: int | None) -> Run:
 
 
 def _write_form(run: Run, number: int, profile: str, pipeline: Pipeline) -> Path:
-    """Writes the form for chart review into the folder that only its owner reads."""
+    """Writes the form for chart review into the folder that only its owner reads.
+
+    The form of another drawing stays beside it, because reviewers may be at work with it.
+    """
     if profile not in run.settings.profiles:
         known = ", ".join(run.settings.profiles)
         raise click.BadParameter(f"the run has {known}", param_hint="--profile")
@@ -126,8 +130,13 @@ def _write_form(run: Run, number: int, profile: str, pipeline: Pipeline) -> Path
     write_drawing(run, drawing)
     held = charts(run, drawing, pipeline, lambda service: asked_by(service, Client()))
     path = run.folder.private / FORM
-    write_whole(path, form_page(drawing, held, pipeline).encode())
-    path.chmod(_OWNER_ONLY)
+    kept = write_for_owner(path, form_page(drawing, held, pipeline).encode())
+    if kept is not None:
+        click.echo(
+            f"The form that was there is now {kept}. Its answers are taken too, for as long as the "
+            "run is the same, but not together with those to the new one.",
+            err=True,
+        )
     return path
 
 
@@ -136,7 +145,7 @@ def _reviewed(run: Run, answers: Sequence[Path]) -> Reviewed | None:
     kept = run.folder.private / ANSWERS
     if answers:
         given = [read_answers(path) for path in answers]
-        drawing = read_drawing(run)
+        drawing = read_drawing(run, given[0].sample)
         found = reviewed(given, drawing.rules, drawing.sample)
         write_whole(kept, msgspec.json.encode(found))
         kept.chmod(_OWNER_ONLY)

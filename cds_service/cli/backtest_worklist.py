@@ -13,7 +13,7 @@ from rich.progress import track
 from rich.table import Table
 
 from cds_service.backtest.held import opened
-from cds_service.backtest.rows import Run, write_whole
+from cds_service.backtest.rows import Run, write_for_owner
 from cds_service.backtest.worklist import (
     LISTS,
     Entry,
@@ -29,7 +29,6 @@ from cds_service.knowledge.load import Knowledge
 from cds_service.pipeline import Pipeline
 
 WORKLIST = "worklist.csv"
-_OWNER_ONLY = 0o600
 
 
 @click.command("worklist")
@@ -84,24 +83,12 @@ def _list(run: Run, moment: str, profile: str, pipeline: Pipeline, *, as_json: b
     )
     entries = worklist_of(run, lister, pieces)
     path, words = run.folder.private / WORKLIST, pipeline.knowledge.history.worklist
-    kept = _written(path, worklist_csv(entries, words).encode())
+    kept = write_for_owner(path, worklist_csv(entries, words).encode())
     warning = stale(at, lister.newest, words)
     if warning:
         click.echo(f"Warning: {warning}", err=True)
     told = _Told(at=at, path=path, kept=kept, warning=warning)
     _show(entries, pipeline.knowledge, told, as_json=as_json)
-
-
-def _written(path: Path, content: bytes) -> Path | None:
-    """Writes the lists, and returns where other ones that were there are kept."""
-    kept = None
-    if path.exists() and path.read_bytes() != content:
-        made = datetime.fromtimestamp(path.stat().st_mtime, UTC)
-        kept = path.with_name(f"{path.stem}-{made:%Y%m%dT%H%M%SZ}{path.suffix}")
-        path.replace(kept)
-    write_whole(path, content)
-    path.chmod(_OWNER_ONLY)
-    return kept
 
 
 class _Told(Struct, frozen=True, kw_only=True):

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from markupsafe import escape
@@ -561,6 +561,39 @@ def test_the_answers_of_two_reviewers_come_back_into_the_page(
     assert "| The card was right | 16 of 17 (95 % interval 73 to 99 %) |" in summary
     assert "| Agreement of two reviewers (kappa) | 1.00 |" in summary
     assert "own-id-3" not in summary
+
+
+def test_a_second_drawing_keeps_the_form_of_the_first_and_its_answers_are_taken(
+    tmp_path: Path,
+) -> None:
+    folder, _ = _run(tmp_path, 30, "--profile", "aasld")
+    private = folder / "private"
+    done = [_report(folder, "--sample", number) for number in ("12", "12", "20", "7")]
+    assert len(list(private.glob("review*.html"))) == 3
+    told = ["The form that was there is now" in one.stderr for one in done]
+    assert told == [False, False, True, True]
+    forms = private.glob("review-*.html")
+    (first,) = (one for one in forms if one.read_text().count("Patient <b>own-id-") == 12)
+    assert first.name in done[2].stderr
+    assert first.stat().st_mode & 0o077 == 0
+    drawings = [json.loads(path.read_bytes()) for path in private.glob("sample-*.json")]
+    (drawn,) = (one for one in drawings if len(one["cards"]) == 12)
+    given = {card["id"]: {"agree": "yes"} for card in drawn["cards"]}
+    ada = _answers(folder, tmp_path / "ada.json", given, sample=drawn["sample"])
+    assert _report(folder, "--answers", str(ada)).exit_code == 0
+    assert "1 reviewer judged 12 of 12 cards" in (folder / PAGE).read_text(encoding="utf-8")
+    ben = _answers(folder, tmp_path / "ben.json", {})
+    both = _report(folder, "--answers", str(ada), "--answers", str(ben))
+    assert "another drawing" in str(both.exception), "of two forms"
+    export = str(tmp_path / "export")
+    asked = ["backtest", export, "--output", str(folder), "--jobs", "1", "--profile", "european"]
+    assert CliRunner().invoke(cli, asked).exit_code == 0
+    other = _report(folder, "--answers", str(ada))
+    assert "another drawing" in str(other.exception), "of another run in this folder"
+
+
+def _report(folder: Path, *more: str) -> Result:
+    return CliRunner().invoke(cli, ["backtest", "report", str(folder), *more])
 
 
 @pytest.mark.parametrize(
