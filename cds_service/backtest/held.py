@@ -64,6 +64,18 @@ def opened(root: Path, doing: str) -> Iterator[Run]:
         yield read_run(root)
 
 
+@contextmanager
+def making(root: Path) -> Iterator[None]:
+    """Makes CannotWrite of all that the system says when the folder of a run cannot be made."""
+    try:
+        with writing(root):
+            yield
+    except OSError as error:
+        raise CannotWrite(
+            f"{root}: this folder cannot be made ({error.strerror}): name another one as --output."
+        ) from None
+
+
 _CANNOT = {
     errno.ENOSPC: "the disk is full: make room",
     errno.EDQUOT: "the quota of the user is used up: make room",

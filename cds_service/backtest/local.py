@@ -27,7 +27,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from cds_service.backtest.export import Export, Job, line_number, lines_of
-from cds_service.backtest.held import held, writing
+from cds_service.backtest.held import held, making, writing
 from cds_service.backtest.judge import Judge, Task
 from cds_service.backtest.opens import OPEN, listed_openings
 from cds_service.backtest.recipe import Knowing
@@ -158,9 +158,9 @@ def run(work: Work, progress: Progress) -> RunFile:
 def prepared(work: Work) -> Iterator[None]:
     """Makes the folder, or cleans it of what belongs to other settings, and holds it."""
     folder = work.folder
-    _check_is_free(folder)
-    _check_is_apart(folder, work.export)
-    with writing(folder.root):
+    with making(folder.root):
+        _check_is_free(folder)
+        _check_is_apart(folder, work.export)
         folder.private.mkdir(parents=True, exist_ok=True, mode=0o700)
         folder.private.chmod(0o700)
     with held(folder.private, "backtest run", alone=True), writing(folder.root):
@@ -187,7 +187,8 @@ def _check_is_free(folder: Folder) -> None:
 def _check_is_apart(folder: Folder, export: Export) -> None:
     """Raises BacktestError if the folder lies in the export: it would be read as a part of it."""
     root = export.root.resolve()
-    if root.is_dir() and folder.root.resolve().is_relative_to(root):
+    # Unlike `resolve` it raises nothing for a link that leads to itself.
+    if root.is_dir() and Path(os.path.realpath(folder.root)).is_relative_to(root):
         raise BacktestError(
             f"{folder.root}: it lies inside of the export {export.root}, which the next run would "
             "read with it: name a folder beside the export as --output."

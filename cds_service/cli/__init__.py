@@ -6,7 +6,7 @@ import gc
 import importlib
 import os
 import sys
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import click
 
@@ -26,6 +26,7 @@ EX_DATA = 65  # sysexits.h: what was given to read cannot be used
 EX_CANTCREAT = 73  # sysexits.h: an output cannot be written
 EX_TEMPFAIL = 75  # sysexits.h: try again later
 EX_CONFIG = 78  # sysexits.h: the configuration is wrong
+EX_INTERRUPTED = 130  # as a shell has it after Ctrl-C
 
 
 _EXIT_CODES: dict[type[Exception], int] = {
@@ -64,6 +65,14 @@ class Commands(Group):
         "on": "switch:on",
         "db": "db:db",
     }
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs a command; after Ctrl-C, also while its modules are loaded, it ends with 130."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("Interrupted.", err=True)
+            ctx.exit(EX_INTERRUPTED)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Returns the names in the order in which a newcomer needs them."""

@@ -40,6 +40,7 @@ from cds_service.backtest.rows import (
     read_run,
     told_file,
 )
+from cds_service.cli import EX_INTERRUPTED
 from cds_service.cli.backtest_report import ROWS, report, show_files
 from cds_service.cli.backtest_serve import serve
 from cds_service.cli.backtest_worklist import worklist
@@ -55,7 +56,6 @@ from cds_service.trust.modes import refuse_unknown_names
 from cds_service.trust.registry import Client, Registry
 
 EX_USAGE = 64  # sysexits.h
-EX_INTERRUPTED = 130  # as a shell has it after Ctrl-C
 _SOURCES = ("results", "admissions", "discharges", "orders")
 _GUESSED = {
     "known-since": "when a result was known (no `issued`, or one that is a later load)",

@@ -8,6 +8,7 @@ import shutil
 from datetime import UTC, datetime, timedelta
 from html import unescape
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from click.testing import CliRunner, Result
@@ -27,6 +28,7 @@ from tests.backtest.small_exports import (
     stay,
     write_export,
 )
+from tests.cli.typed import run as typed
 
 LOW = [patient(), stay(-2, 50), result(139, 0), result(124, 24)]
 YEAR = 365 * 24
@@ -187,6 +189,29 @@ def test_a_disk_that_cannot_be_written_is_one_line_and_the_run_goes_on_later(
     assert "the same command then goes on" in told
     assert run(export, output).exit_code == 0
     assert list(read_run(output).rows())
+
+
+def test_a_folder_that_cannot_be_made_ends_with_73(tmp_path: Path) -> None:
+    export = write_export(tmp_path / "export", LOW)
+    (tmp_path / "file").write_text("not a folder", encoding="utf-8")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    for output in ("/proc/x", "/proc/x/y", tmp_path / "file/run", tmp_path / "loop/run", "n" * 300):
+        done = typed("backtest", str(export), "--output", str(output), "--jobs", "1")
+        assert done.returncode == 73, done.stderr
+        assert str(output) in done.stderr
+        assert "--output" in done.stderr
+
+
+def test_ctrl_c_while_a_command_is_loaded_ends_with_130(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(_: str) -> ModuleType:
+        raise KeyboardInterrupt
+
+    export = write_export(tmp_path / "export", LOW)
+    monkeypatch.setattr("cds_service.cli.importlib.import_module", interrupted)
+    done = typed("backtest", str(export), "--output", str(tmp_path / "run"))
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "Interrupted.\n")
 
 
 def test_an_export_that_lies_twice_below_one_folder_counts_once(tmp_path: Path) -> None:
