@@ -131,6 +131,7 @@ def test_each_kind_that_was_not_understood_says_what_to_do_and_a_draft_holds_wha
     ):
         assert f"<b>{kind}</b>: " in page
         assert words in page
+    assert "with the codes of results, drugs and problems among them" in page
     assert "<b>drug</b>" not in page, "all were understood"
     assert f"#{LOCAL},NA," in draft
     assert f"#{LOCAL},D7," in draft
