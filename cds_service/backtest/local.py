@@ -204,6 +204,7 @@ def _prepare_spool(work: Work) -> None:
     if not same:
         shutil.rmtree(spool, ignore_errors=True)
         shutil.rmtree(work.folder.rows, ignore_errors=True)
+        shutil.rmtree(work.folder.reads, ignore_errors=True)
         spool.mkdir()
         write_whole(name, msgspec.json.encode(work.sieve))
 
@@ -216,6 +217,7 @@ def _prepare_rows(work: Work) -> None:
         same = False
     if not same:
         shutil.rmtree(rows, ignore_errors=True)
+        shutil.rmtree(work.folder.reads, ignore_errors=True)
     rows.mkdir(exist_ok=True)
 
 

@@ -284,6 +284,11 @@ class Folder(Struct, frozen=True):
         return self.private / "rows"
 
     @property
+    def reads(self) -> Path:
+        """Which numbers the rules compared with, as the what-if page noted it."""
+        return self.private / "reads"
+
+    @property
     def unknown_file(self) -> Path:
         """What was not understood, by kind and concept."""
         return self.private / "unknown.json"

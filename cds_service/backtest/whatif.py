@@ -207,7 +207,7 @@ class Again:
 
 def reads_file(run: Run, profile: str, piece: int) -> Path:
     """Returns where it is noted which numbers the rules compared with."""
-    return run.folder.private / "reads" / f"{profile}-{piece:04}.json"
+    return run.folder.reads / f"{profile}-{piece:04}.json"
 
 
 _decode_reads = msgspec.json.Decoder(Reads).decode

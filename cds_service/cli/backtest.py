@@ -41,19 +41,16 @@ from cds_service.backtest.rows import (
     told_file,
 )
 from cds_service.cli import EX_INTERRUPTED
+from cds_service.cli.backtest_client import CLIENTS, entry_hash, named_client
 from cds_service.cli.backtest_report import ROWS, report, show_files
 from cds_service.cli.backtest_serve import serve
 from cds_service.cli.backtest_worklist import worklist
-from cds_service.cli.manners import Group, did_you_mean
+from cds_service.cli.manners import Group
 from cds_service.cli.replay import HOOKS_FOLDER, print_json
-from cds_service.errors import RegistryError
-from cds_service.knowledge.languages import ENGLISH
 from cds_service.knowledge.limits import PROFILES
-from cds_service.knowledge.load import default_hooks_dir, load_knowledge
 from cds_service.settings import Settings as Environment
 from cds_service.settings import settings_from_environment
-from cds_service.trust.modes import refuse_unknown_names
-from cds_service.trust.registry import Client, Registry
+from cds_service.trust.client import Client
 
 EX_USAGE = 64  # sysexits.h
 _SOURCES = ("results", "admissions", "discharges", "orders")
@@ -147,12 +144,7 @@ def _moments(_: click.Context, __: click.Parameter, value: tuple[str, ...]) -> t
     "client_name",
     help="A client of clients.toml: its profile, disabled rules and suppression count.",
 )
-@click.option(
-    "--clients",
-    "clients_file",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="The registry. Default: CDS_CLIENTS_FILE.",
-)
+@CLIENTS
 @click.option(
     "--local-codes",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
@@ -329,7 +321,7 @@ def _work(export: Export, folder: Folder, asked: _Asked, jobs: int) -> Work:
         at=wanted.at,
         opens=_hash(asked.opens),
         client=client or "",
-        client_entry=_hash_of(repr(recipe.client)) if client is not None else "",
+        client_entry=entry_hash(recipe.client) if client is not None else "",
         quiet_days=asked.quiet_days,
         suppression=recipe.suppression,
         every=asked.every,
@@ -377,24 +369,11 @@ def _client(asked: _Asked, environment: Environment) -> Client:
     if asked.client_name is None:
         return Client()
     path = asked.clients_file or environment.clients_file
-    if path is None:
-        raise RegistryError("--client: name the registry with --clients or CDS_CLIENTS_FILE.")
-    registry = Registry.load(path, allow_http=True)
-    known = load_knowledge(asked.hooks or default_hooks_dir())
-    refuse_unknown_names(registry, known.rules, (ENGLISH, *known.languages))
-    clients = {one.name: one for one in registry.clients}
-    if asked.client_name not in clients:
-        meant = did_you_mean(asked.client_name, clients)
-        raise RegistryError(f"{path.name}: there is no client '{asked.client_name}'{meant}")
-    return clients[asked.client_name]
+    return named_client(asked.client_name, path, asked.hooks)
 
 
 def _hash(path: Path | None) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()[:16] if path is not None else ""
-
-
-def _hash_of(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 _STEPS = {"sift": "1/2 Sifting", "judge": "2/2 Judging"}

@@ -16,10 +16,12 @@ from cds_service.backtest.moments import Wanted
 from cds_service.backtest.recipe import Recipe
 from cds_service.backtest.rows import Run
 from cds_service.backtest.whatif import Again, Moved, PieceChange
+from cds_service.cli.backtest_client import CLIENTS, entry_hash, named_client
 from cds_service.cli.backtest_report import FOLDER, LOCAL_CODES
 from cds_service.cli.replay import HOOKS_FOLDER
 from cds_service.errors import BacktestError
 from cds_service.settings import settings_from_environment
+from cds_service.trust.client import Client
 
 _LOOPBACK = "127.0.0.1"
 
@@ -36,22 +38,30 @@ _LOOPBACK = "127.0.0.1"
 @click.option("--jobs", type=click.IntRange(1, 256), help="Processes. Default: one for each core.")
 @HOOKS_FOLDER
 @LOCAL_CODES
+@CLIENTS
 def serve(
-    folder: Path, port: int, jobs: int | None, hooks: Path | None, local_codes: Path | None
+    folder: Path,
+    port: int,
+    jobs: int | None,
+    hooks: Path | None,
+    local_codes: Path | None,
+    clients_file: Path | None,
 ) -> None:
     """Open the what-if page of a run, for a browser on this machine.
 
     Filters answer at once. If one number of thresholds.toml is moved, the patients whom it concerns
     are judged again from the spool: after seconds there is an estimate with its interval, and then
     the number itself. Nothing in hooks/ is changed. Only this machine can open the page, and no
-    patient is in it, in an address or in a log. Ctrl-C ends it.
+    patient is in it, in an address or in a log. Ctrl-C ends it. A run of one client is explored as
+    that client, whose entry must be as it was.
 
     \b
     Example:
       cds-service backtest serve run1
     """
     with opened(folder, "backtest serve") as run:
-        _serve(run, task_of(run, hooks, local_codes), port, jobs or os.cpu_count() or 1)
+        task = task_of(run, hooks, local_codes, clients_file)
+        _serve(run, task, port, jobs or os.cpu_count() or 1)
 
 
 def _serve(run: Run, task: Task, port: int, number: int) -> None:
@@ -97,13 +107,12 @@ def note_piece(job: tuple[str, int]) -> None:
     _again().note(*job)
 
 
-def task_of(run: Run, hooks: Path | None, local_codes: Path | None) -> Task:
+def task_of(
+    run: Run, hooks: Path | None, local_codes: Path | None, clients_file: Path | None = None
+) -> Task:
     """Returns what the run was judged by; BacktestError if it is not at hand any more."""
     settings, environment = run.settings, settings_from_environment()
-    if settings.client:
-        raise BacktestError(
-            f"{run.folder.root}: this run is that of one client; the page needs a run without."
-        )
+    client = _client_of(run, clients_file or environment.clients_file, hooks)
     moments = frozenset(settings.moments)
     recipe = Recipe(
         wanted=Wanted(
@@ -118,10 +127,12 @@ def task_of(run: Run, hooks: Path | None, local_codes: Path | None) -> Task:
             measured_from=run.totals.measured_from,
         ),
         profiles=settings.profiles,
+        client=client,
         hooks=hooks,
         local_codes=local_codes or environment.local_codes,
         rxnorm_index=environment.rxnorm_index,
         quiet_days=settings.quiet_days,
+        suppression=settings.suppression,
         every=settings.every,
     )
     known = recipe.loaded()
@@ -136,3 +147,22 @@ def task_of(run: Run, hooks: Path | None, local_codes: Path | None) -> Task:
             "the RxNorm index with CDS_RXNORM_INDEX), or run it anew."
         )
     return known.task(run.folder.key_file.read_bytes())
+
+
+def _client_of(run: Run, registry: Path | None, hooks: Path | None) -> Client:
+    """Returns the client of a run, with the entry that it had then."""
+    name = run.settings.client
+    if not name:
+        return Client()
+    if registry is None:
+        raise BacktestError(
+            f"{run.folder.root}: this run is that of the client '{name}': name its registry with "
+            "--clients (or CDS_CLIENTS_FILE)."
+        )
+    client = named_client(name, registry, hooks)
+    if entry_hash(client) != run.settings.client_entry:
+        raise BacktestError(
+            f"{run.folder.root}: the entry of the client '{name}' has changed since the run: name "
+            "the registry that it had with --clients, or run it anew."
+        )
+    return client

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -32,6 +35,7 @@ from cds_service.cli.replay import offline_pipeline
 from cds_service.errors import BacktestError
 from cds_service.knowledge.load import default_hooks_dir
 from tests.exports import write_export
+from tests.patience import PATIENCE_S
 
 PATIENTS = 400
 LOWER = Moved(profile="aasld", number="mild_below", value=130)
@@ -43,6 +47,29 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     write_export(folder / "export", PATIENTS, 3, thick=0)
     asked = ["backtest", str(folder / "export"), "--output", str(folder / "run"), "--jobs", "1"]
     done = CliRunner().invoke(cli, [*asked, "--profile", "aasld"])
+    assert done.exit_code == 0, done.output
+    return read_run(folder / "run")
+
+
+WARD = """
+[clients.ward]
+fhir_bases = ["https://ehr.example/fhir"]
+profile = "european"
+disabled_rules = ["PV-MILD", "PV-MOD"]
+"""
+
+
+def _of_ward(folder: Path) -> tuple[Run, Path]:
+    """The run of a client whose profile and rules are others than the usual ones."""
+    registry = folder / "clients.toml"
+    registry.write_text(WARD, encoding="utf-8")
+    write_export(folder / "export", 200, 3, thick=0)
+    return _again(folder, "--client", "ward", "--clients", str(registry)), registry
+
+
+def _again(folder: Path, *more: str) -> Run:
+    asked = ["backtest", str(folder / "export"), "--output", str(folder / "run"), "--jobs", "1"]
+    done = CliRunner().invoke(cli, [*asked, *more])
     assert done.exit_code == 0, done.output
     return read_run(folder / "run")
 
@@ -245,3 +272,63 @@ def test_the_page_of_a_run_with_other_rules_is_refused(run: Run, tmp_path: Path)
         file.write("# a remark\n")
     with pytest.raises(BacktestError, match="hooks/ has changed since the run"):
         task_of(run, hooks, None)
+
+
+# ---- the run of one client
+
+
+def test_the_run_of_a_client_is_explored_as_that_client(tmp_path: Path) -> None:
+    run, registry = _of_ward(tmp_path)
+    task = task_of(run, None, None, registry)
+    assert {one.profile for one in task.clients} == {"european"}
+    assert task.suppression
+    same = changed(run, task, Moved(profile="european", number="mild_below", value=135))
+    assert total(same, "before") == total(same, "after") == places_of(run.rows(), "european")
+    moved = changed(run, task, Moved(profile="european", number="severe_below", value=129))
+    assert total(moved, "after") != total(moved, "before")
+    rules = {place.partition("|")[0] for place in total(moved, "after")}
+    assert rules
+    assert not rules & {"PV-MILD", "PV-MOD"}, "the client has switched them off"
+
+
+def test_a_client_that_is_not_at_hand_as_it_was_says_what_to_do(tmp_path: Path) -> None:
+    run, registry = _of_ward(tmp_path)
+    with pytest.raises(BacktestError, match="of the client 'ward': name its registry with --clien"):
+        task_of(run, None, None)
+    registry.write_text(WARD.replace('"PV-MILD", ', ""), encoding="utf-8")
+    with pytest.raises(BacktestError, match="'ward' has changed since the run: name the registry"):
+        task_of(run, None, None, registry)
+
+
+def test_the_hash_of_a_client_is_the_same_in_each_process() -> None:
+    """Else a run of a client with two rules switched off never went on where it was."""
+    program = (
+        "from cds_service.cli.backtest_client import entry_hash as h\n"
+        "from cds_service.trust.client import Client\n"
+        "print(h(Client(disabled_rules=frozenset(['PV-MILD', 'PV-MOD', 'PV-SEV', 'DC-LOW']))))"
+    )
+    found = set()
+    for seed in ("1", "2", "3"):
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            env=os.environ | {"PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=PATIENCE_S,
+        )
+        found.add(done.stdout)
+    assert len(found) == 1
+
+
+def test_what_one_run_noted_of_numbers_is_not_taken_for_another_run_in_its_folder(
+    tmp_path: Path,
+) -> None:
+    write_export(tmp_path / "export", 40, 3, thick=0)
+    run = _again(tmp_path, "--profile", "aasld")
+    Again(run, task_of(run, None, None)).note("aasld", 0)
+    assert reads_file(run, "aasld", 0).exists()
+    _again(tmp_path, "--profile", "aasld")
+    assert reads_file(run, "aasld", 0).exists(), "the same run"
+    _again(tmp_path, "--profile", "aasld", "--moments", "admissions")
+    assert not reads_file(run, "aasld", 0).exists()
