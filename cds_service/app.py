@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from cds_service import metrics
 from cds_service.engine.cards import CardSettings
-from cds_service.errors import DataUnavailable, SettingsError
+from cds_service.errors import SettingsError
 from cds_service.feedback.inbox import OUTCOMES, Inbox
 from cds_service.feedback.pseudonyms import Pseudonyms
 from cds_service.feedback.suppression import Suppression
@@ -165,8 +165,6 @@ def _begin_counts(knowledge: Knowledge) -> None:
     metrics.begin("cds_fhir_reads", *((outcome,) for outcome in READ_OUTCOMES))
     metrics.begin("cds_feedback", *((outcome,) for outcome in OUTCOMES))
     metrics.begin("cds_key_fetches", *((outcome,) for outcome in ("ok", "failed", "refused")))
-    kinds: list[type[DataUnavailable]] = [DataUnavailable, *DataUnavailable.__subclasses__()]
-    metrics.begin("cds_data_unavailable", *((kind.code,) for kind in kinds))
     for rule, words in knowledge.rules.items():
         metrics.begin("cds_cards", *((rule, indicator) for indicator in words.indicators))
 

@@ -30,6 +30,11 @@ _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1, 1.
 UNKNOWN_CLIENT = "unknown"
 # The answers to hook calls that alarms look at.
 STATUSES = ("200", "400", "401", "403", "408", "412", "413", "429", "500", "503")
+# Why a call could not be checked: "order" is about the order itself, all others about its data.
+UNCHECKED = (
+    *("incomplete", "timeout", "forbidden", "transient"),
+    *("no-fhir-server", "not-registered", "no-token", "odd-token", "order"),
+)
 
 # name: (what it counts, labels)
 COUNTERS = {
@@ -42,8 +47,8 @@ COUNTERS = {
         (),
     ),
     "cds_data_unavailable": (
-        "Calls refused with 412 because sodium could not be had, by cause.",
-        ("cause",),
+        "Calls that could not be checked, by client and cause: 412, or a card says so.",
+        ("client", "cause"),
     ),
     "cds_sodium": (
         "Calls that looked for sodium, by client: none, unreadable or read.",
@@ -193,6 +198,7 @@ def begin_clients(names: Iterable[str]) -> None:
         begin("cds_client_calls", *((name, status) for status in STATUSES))
         begin("cds_sodium", *((name, state) for state in ("none", "unreadable", "read")))
         begin("cds_selected_orders", (name, "recognised"), (name, "unrecognised"))
+        begin("cds_data_unavailable", *((name, cause) for cause in UNCHECKED))
 
 
 def show(name: str, value: float, *labels: str) -> None:

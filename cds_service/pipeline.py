@@ -38,7 +38,15 @@ from cds_service.records.client import FhirClient
 from cds_service.records.cut import may_be_large, small_enough, within_limits
 from cds_service.records.drafts import sent_drafts
 from cds_service.records.fhir_types import as_resource
-from cds_service.records.gather import Ask, Gathered, code_of, gather, unavailable, unidentified
+from cds_service.records.gather import (
+    Ask,
+    Gathered,
+    code_of,
+    gather,
+    unavailable,
+    unchecked,
+    unidentified,
+)
 from cds_service.records.prefetch import Source, as_prefetched
 from cds_service.records.reader import (
     ENCOUNTER,
@@ -179,7 +187,7 @@ class Pipeline:
         except OutOfTime:
             if not client.explain_missing_data:
                 raise
-            return self._too_late(request, client)
+            return self._too_late(request, client, seen)
 
     def _in_time(
         self,
@@ -211,7 +219,7 @@ class Pipeline:
         if decision.gate is not None:
             return self._without_rules(call, decision.gate)
         if decision.unlooked is not None:
-            return self._unreadable(call, decision.unlooked)
+            return self._unreadable(call, decision.unlooked, seen)
         with metrics.timed("write"):
             answered = self._answered(call, [*decision.shown], decision.outcomes)
         answered = replace(answered, suppressed=decision.rested, off=decision.off)
@@ -309,14 +317,14 @@ class Pipeline:
             unlooked=hidden,
         )
 
-    def _too_late(self, request: HookRequest, client: Client) -> Evaluation:
+    def _too_late(self, request: HookRequest, client: Client, seen: Seen) -> Evaluation:
         """Returns the card that says that a call could not be worked out by its deadline."""
         unread = Snapshot(now=request.received, missing={SODIUM: Missing.TOO_MUCH})
         case = self.case(unread, client.profile)
         parts = CallRecords(patient_id=request.patient_id, now=request.received)
         nothing = Gathered(sources={}, reads=self._fhir.reads(None, Deadline.after(0)))
         call = _Call(request=request, client=client, gathered=nothing, parts=parts, case=case)
-        return self._unreadable(call, "sodium")
+        return self._unreadable(call, "sodium", seen)
 
     def explain(
         self, evaluation: Evaluation, service: str, *, with_values: bool = False
@@ -442,7 +450,7 @@ class Pipeline:
         looked = Evaluation(cards=[], sources=call.gathered.sources, case=call.case)
         return self._closed(why, looked)
 
-    def _unreadable(self, call: _Call, what: Unlooked) -> Evaluation:
+    def _unreadable(self, call: _Call, what: Unlooked, seen: Seen) -> Evaluation:
         """Returns a card on what could not be read, or raises 412 if the client shows errors."""
         snapshot = call.case.snapshot
         why = snapshot.missing.get(what, Missing.FAILED)
@@ -450,12 +458,13 @@ class Pipeline:
         unusable = unused_sodium(call.case, going_home=going_home) if what == "sodium" else None
         if unusable is not None:
             why = Missing.UNUSABLE
+        cause = code_of(what, why, call.gathered)
+        seen.unchecked = unchecked(what, why, cause)
         if not call.client.explain_missing_data:
             if what == "unidentified":
                 raise unidentified(_code_words(snapshot, self.knowledge.words))
             told = self.knowledge.words.unused[unusable.why] if unusable is not None else ""
             raise unavailable(what, why, call.gathered, call.client, told)
-        cause = code_of(what, why, call.gathered)
         drugs = [order.drugs[0].name for order in selected(snapshot) if order.drugs]
         words = self._known_in(self.language_of(call.request.language, call.client)).words
         finding = Finding(

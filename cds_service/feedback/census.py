@@ -25,6 +25,7 @@ class Seen(Struct, kw_only=True):
     orders: tuple[Order, ...] = ()  # the selected ones
     sources: Mapping[str, str] = field(default_factory=dict)  # prefetch key -> what became of it
     reads: Sequence[LiveRead] = ()  # what was asked of the FHIR server
+    unchecked: str = ""  # why the call could not be checked (`metrics.UNCHECKED`), if it could not
 
     @property
     def sodium(self) -> Sodium:

@@ -310,6 +310,13 @@ def code_of(what: Unlooked, why: Missing, gathered: Gathered) -> str:
     return cause(replace(source, missing=why)) if what in gathered.sources else ""
 
 
+def unchecked(what: Unlooked, why: Missing, code: str) -> str:
+    """Returns why a call could not be checked, as it is counted: one of few, for each client."""
+    if what in ("order", "orders", "unidentified"):
+        return "order"
+    return code if code in _WHY_UNREACHABLE else _KIND.get(why, DataUnavailable).code
+
+
 def unidentified(code: str) -> DataUnavailable:
     """The error for a selected order of which neither code (in our words) nor name is known."""
     return DataUnavailable(

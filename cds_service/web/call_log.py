@@ -106,6 +106,8 @@ def _unread_service(here: Runtime) -> str:
 
 def _count_cards(entry: CallLog) -> None:
     evaluation = entry.evaluation
+    if entry.seen.unchecked:
+        metrics.count("cds_data_unavailable", whose(), entry.seen.unchecked)
     if entry.memory is not None and entry.memory.unknown:
         metrics.count("cds_suppression_unknown")
     if evaluation is None:

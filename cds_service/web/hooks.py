@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from cds_service import metrics
 from cds_service.engine.cards import EXTENSION_NAME
-from cds_service.errors import DataUnavailable, NotFound
+from cds_service.errors import NotFound
 from cds_service.feedback.inbox import ANONYMOUS, RefusedItem, feedback_items
 from cds_service.knowledge.load import Service
 from cds_service.pipeline import HOOKS, Evaluation
@@ -101,11 +101,7 @@ def answered(here: Runtime, service: Service, body: bytes, caller: Caller) -> Re
     answer_by = began + client.deadline_ms / _MS
     deadline = Deadline(answer_by - _ANSWER_S, answer_by)
     entry = call_log.begin(here, hook_call, client, tenant, correlation)
-    try:
-        evaluation = here.pipeline.answer(hook_call, client, deadline, entry.memory, entry.seen)
-    except DataUnavailable as error:
-        metrics.count("cds_data_unavailable", error.code)
-        raise
+    evaluation = here.pipeline.answer(hook_call, client, deadline, entry.memory, entry.seen)
     entry.evaluation = evaluation
     _log_call(entry, evaluation, began)
     answer: dict[str, Any] = {"cards": [] if client.shadow else evaluation.cards}

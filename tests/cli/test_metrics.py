@@ -41,7 +41,8 @@ BEFORE_THE_FIRST_EVENT = [
     'cds_cards_total{indicator="critical",rule="PV-SYMP"}',
     'cds_feedback_total{outcome="accepted"}',
     'cds_key_fetches_total{outcome="failed"}',
-    'cds_data_unavailable_total{cause="timeout"}',
+    'cds_data_unavailable_total{cause="timeout",client="mercy"}',
+    'cds_data_unavailable_total{cause="no-token",client="mercy"}',
     'cds_fhir_reads_total{outcome="ok"}',
     "cds_feedback_refused_total",
 ]

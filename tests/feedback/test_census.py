@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import date
+from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import sqlalchemy as sa
@@ -19,9 +20,14 @@ from cds_service.demo.stories import Story
 from cds_service.feedback.figures import ClientFigures, Figures, RuleFigures
 from cds_service.feedback.report_html import report_page
 from cds_service.feedback.report_table import report_csv
+from cds_service.knowledge.names import Missing
+from cds_service.records.causes import CODES
+from cds_service.records.gather import unchecked
+from cds_service.sodium.blind_spots import Unlooked
 from cds_service.store.engine import Database, make_engine, open_database, sqlite_url, upgrade
 from cds_service.store.recorder import CENSUS_SUMS, Count, insert_calls
 from cds_service.store.tables import CENSUS
+from cds_service.trust.registry import Registry
 from cds_service.web.runtime import runtime_of
 from tests.conftest import NOW
 from tests.feedback.deployments import PATIENT_VIEW, a_call, close, deployment, settle
@@ -133,6 +139,52 @@ def test_metrics_count_by_the_name_of_the_client_and_never_by_what_a_call_says(
     post(app, a_call(stories["normal-sodium"]) | {"fhirServer": "https://jane-roe.example/r4"})
     seen = [named for named in counted if named[0] == "cds_sodium"]
     assert seen == [("cds_sodium", "mercy", "read"), ("cds_sodium", "anonymous", "read")]
+
+
+@pytest.mark.parametrize("card", [False, True], ids=["412", "card"])
+@pytest.mark.parametrize(
+    ("changed", "cause"),
+    [
+        ({}, "no-token"),
+        ({"fhirAuthorization": {"access_token": "", "token_type": "Bearer"}}, "odd-token"),
+        ({"fhirServer": None}, "no-fhir-server"),
+    ],
+)
+def test_a_call_that_could_not_be_checked_counts_for_its_client_refused_or_told_by_a_card(
+    changed: dict[str, Any],
+    cause: str,
+    card: bool,
+    tmp_path: Path,
+    stories: dict[str, Story],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    app = deployment(tmp_path, entry="explain_missing_data = true\n" if card else "")
+    monkeypatch.setattr(Registry, "client_for", lambda self, *_: self.clients[0])
+    call = of_mercy(stories["normal-sodium"])
+    del call["prefetch"]["sodium"]
+    call = {name: value for name, value in (call | changed).items() if value is not None}
+    counted: list[tuple[str, ...]] = []
+    monkeypatch.setattr(metrics, "count", lambda *named, times=1: counted.append(named))
+    assert post(app, call).status_code == (200 if card else 412)
+    close(app)
+    seen = [named[1:] for named in counted if named[0] == "cds_data_unavailable"]
+    assert seen == [("mercy", cause)]
+
+
+def test_a_call_that_was_checked_counts_as_no_such_call(
+    app: Flask, stories: dict[str, Story], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted: list[str] = []
+    monkeypatch.setattr(metrics, "count", lambda name, *labels, times=1: counted.append(name))
+    post(app, of_mercy(stories["cramps-in-siadh"]))
+    assert "cds_calls" in counted
+    assert "cds_data_unavailable" not in counted
+
+
+def test_causes_of_an_unchecked_call_are_a_closed_set() -> None:
+    whats, codes = get_args(Unlooked), (*CODES, "status-500", "")
+    found = {unchecked(*one) for one in product(whats, Missing, codes)}
+    assert found == set(metrics.UNCHECKED)
 
 
 def test_low_sodium_behind_local_codes_is_silent_and_report_and_client_test_say_so(
