@@ -100,6 +100,11 @@ GAUGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
         "livemax",
         (),
     ),
+    "cds_rxnorm_index_age_days": (
+        "Days since the release of the site's RxNorm index; 0 without one.",
+        "livemax",
+        (),
+    ),
     "cds_queue_depth": ("Calls whose rows wait to be written.", "livesum", ()),
     "cds_store_up": ("1 where every worker can use the database, else 0.", "livemin", ()),
     "cds_switched_off": (

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from flask import Blueprint, Response, request
 
 from cds_service.telemetry import log_problem
@@ -12,7 +10,7 @@ from cds_service.web.messages import unstored
 from cds_service.web.runtime import Runtime, runtime
 
 blueprint = Blueprint("health", __name__)
-_FRESH = timedelta(days=365)  # newer products are not recognised by code
+_FRESH_DAYS = 365  # newer products are not recognised by code; CdsRxNormOld has the same number
 
 
 @blueprint.get("/health")
@@ -59,7 +57,6 @@ def degraded(here: Runtime) -> list[str]:
 
 def notes(here: Runtime) -> list[str]:
     """Returns what works but needs maintenance, in fixed words."""
-    release = here.rxnorm_release
-    if release is None or here.clock().date() - release <= _FRESH:
+    if here.index_age_days <= _FRESH_DAYS:
         return []
-    return [f"RxNorm index: release of {release}, older than 12 months"]
+    return [f"RxNorm index: release of {here.rxnorm_release}, older than 12 months"]

@@ -46,6 +46,12 @@ class Runtime(Struct, frozen=True, kw_only=True):
     rxnorm_release: date | None = None  # of the site's RxNorm index, if it has one
     clock: Callable[[], datetime] = utc_now
 
+    @property
+    def index_age_days(self) -> int:
+        """The days since the release of the site's RxNorm index; 0 if it has none."""
+        released = self.rxnorm_release
+        return (self.clock().date() - released).days if released is not None else 0
+
     def install(self, app: Flask) -> None:
         """Makes this the runtime of `app`."""
         app.extensions[EXTENSION] = self

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -12,14 +12,17 @@ from urllib.parse import parse_qsl
 import pytest
 from click.testing import CliRunner
 
+from cds_service import metrics
 from cds_service.app import create_app
 from cds_service.cli.terminology import terminology
 from cds_service.demo.fhir_server import MemoryServer, Query
-from cds_service.demo.stories import default_fixtures_dir, load_stories
+from cds_service.demo.stories import Story, default_fixtures_dir, load_stories
 from cds_service.errors import TerminologyError
 from cds_service.records.prefetch import fill
 from cds_service.settings import Settings
+from cds_service.web.runtime import runtime_of
 from tests.cli.typed import run, run_alone
+from tests.feedback.deployments import PATIENT_VIEW, a_call, close, deployment
 from tests.fhir_resources import BASE, NOW, VIEW, instant, named
 from tests.rrf import files, zipped
 
@@ -345,6 +348,31 @@ def test_health_notes_an_index_older_than_twelve_months(tmp_path: Path) -> None:
     later = health(tmp_path, index, datetime(2026, 10, 8, tzinfo=UTC))
     assert later["status"] == "ok"
     assert later["notes"] == ["RxNorm index: release of 2025-10-06, older than 12 months"]
+
+
+def test_the_age_of_the_index_is_shown_at_the_start_and_again_with_each_call(
+    tmp_path: Path, stories: dict[str, Story], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[float] = []
+
+    def show(name: str, value: float, *_: str) -> None:
+        if name == "cds_rxnorm_index_age_days":
+            shown.append(value)
+
+    monkeypatch.setattr(metrics, "show", show)
+    today = datetime(2026, 10, 6, tzinfo=UTC)
+    app = deployment(tmp_path, clock=lambda: today, rxnorm_index=imported(tmp_path))
+    assert shown == [365]
+    today += timedelta(days=2)
+    app.test_client().post(PATIENT_VIEW, json=a_call(stories["normal-sodium"], today))
+    close(app)
+    assert shown == [365, 367]
+
+
+def test_without_an_index_no_age_is_told(tmp_path: Path) -> None:
+    app = deployment(tmp_path)
+    assert runtime_of(app).index_age_days == 0
+    close(app)
 
 
 def test_an_index_from_before_a_drug_was_dropped_from_our_files_still_serves(
