@@ -47,8 +47,6 @@ def discovery_client(here: Runtime) -> Client | None:
 
 
 def _admit(here: Runtime, service: str, paths: tuple[str, ...]) -> Client | None:
-    if service:
-        name_in_lines(service=service)
     presented = AccessRequest(
         authorization=request.environ.get("HTTP_AUTHORIZATION"),
         # From the settings, never from Host or X-Forwarded-Host (T-26).

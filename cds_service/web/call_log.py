@@ -22,7 +22,7 @@ from cds_service.store.switches import ALL
 from cds_service.telemetry import fresh_id, name_in_lines, whose
 from cds_service.trust.client import Client
 from cds_service.trust.guard import canonical_base
-from cds_service.web.runtime import Runtime, runtime
+from cds_service.web.runtime import Runtime, called_service, runtime
 
 _MS = 1000
 _UNKNOWN_SERVICE = "other"
@@ -86,7 +86,8 @@ def finish(response: Response) -> Response:
     here, now = runtime(), time.monotonic()
     entry: CallLog | None = g.get("call_log")
     seconds = now - g.get("began", now)
-    service = _unread_service(here) if entry is None else entry.call.service
+    # What cannot be a label: a service that is none of ours.
+    service = called_service() or _UNKNOWN_SERVICE
     metrics.count("cds_calls", service, str(response.status_code))
     metrics.count("cds_client_calls", whose(), str(response.status_code))
     metrics.show("cds_registry_broken", int(here.registry().outdated))
@@ -96,12 +97,6 @@ def finish(response: Response) -> Response:
         entry.record = _record(here, entry, response.status_code, round(seconds * _MS))
         here.recorder.put(entry.record)
     return response
-
-
-def _unread_service(here: Runtime) -> str:
-    """Returns the label for a call that could not be read; an unknown service is never a label."""
-    named = (request.view_args or {}).get("service_id")
-    return str(named) if named in here.pipeline.knowledge.services else _UNKNOWN_SERVICE
 
 
 def _count_cards(entry: CallLog) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 
-from flask import Flask, current_app
+from flask import Flask, current_app, request
 from msgspec import Struct
 
 from cds_service.feedback.inbox import Inbox
@@ -66,3 +66,9 @@ def runtime_of(app: Flask) -> Runtime:
     """Returns the runtime of this app."""
     kept: Runtime = app.extensions[EXTENSION]
     return kept
+
+
+def called_service() -> str:
+    """Returns the CDS service that the path of this request names, or "" if none of ours."""
+    named = (request.view_args or {}).get("service_id")
+    return str(named) if named in runtime().pipeline.knowledge.services else ""

@@ -14,6 +14,7 @@ from flask import Flask, Response, g, request
 
 from cds_service import otlp
 from cds_service.telemetry import begin_lines, fresh_id, service_in_lines, whose
+from cds_service.web.runtime import called_service
 
 REQUEST_ID = "X-Request-ID"
 TRACE_PARENT = otlp.TRACE_PARENT
@@ -49,6 +50,8 @@ def _begin() -> None:
     of_trace = _TRACE_PARENT.fullmatch(g.span.traceparent) or parent
     if of_trace:
         about["trace"] = of_trace[1]
+    if service := called_service():
+        about["service"] = service
     begin_lines(**about)
 
 

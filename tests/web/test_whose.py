@@ -17,6 +17,7 @@ from cds_service.app import create_app
 from cds_service.demo.stories import Story
 from cds_service.settings import Settings
 from cds_service.telemetry import configure_logging
+from cds_service.web.front import REFUSED
 from tests.conftest import NOW
 from tests.feedback.deployments import PATIENT_VIEW, a_call, close
 from tests.picky_server import picky
@@ -90,6 +91,39 @@ def test_a_token_that_is_refused_names_the_client_that_it_claims(
     assert answer.status_code == 401
     told = [line for line in read(lines) if line["event"] in ("unauthorized", "refused")]
     assert [line["client"] for line in told] == ["mercy", "mercy"]
+
+
+@pytest.mark.parametrize(
+    ("content", "environ", "status"),
+    [
+        ("text/plain", {}, 415),
+        ("application/json", {"HTTP_CONTENT_ENCODING": "br"}, 415),
+        ("application/json", {"CONTENT_LENGTH": "9000000"}, 413),
+        ("application/json", {REFUSED: 413}, 413),
+        ("application/json", {REFUSED: 408}, 408),
+        ("application/json", {REFUSED: 400}, 400),
+    ],
+)
+@pytest.mark.parametrize("end", ["", "/feedback"])
+def test_a_call_that_is_refused_before_its_token_is_read_names_the_service_of_its_path(
+    end: str,
+    content: str,
+    environ: dict[str, Any],
+    status: int,
+    lines: io.StringIO,
+    tmp_path: Path,
+) -> None:
+    app = development(tmp_path, "fhir_bases = ['https://fhir.mercy.example/r4']")
+    answer = app.test_client().post(
+        PATIENT_VIEW + end, data=b"{}", content_type=content, environ_overrides=environ
+    )
+    unknown = app.test_client().post(f"/cds-services/jane-roe{end}", data=b"{}")
+    close(app)
+    assert (answer.status_code, unknown.status_code) == (status, 404)
+    refused, other = [line for line in read(lines) if line["event"] == "refused"]
+    assert refused["service"] == "hyponatremia-patient-view"
+    assert "service" not in other, "what a path says is never logged"
+    assert "jane" not in lines.getvalue()
 
 
 @pytest.mark.parametrize("given", ["", "short", "Jane Doe 1970-01-01", "x" * 65, "a\tb-12345678"])
