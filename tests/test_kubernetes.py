@@ -70,9 +70,19 @@ def test_t74_every_container_runs_without_rights_on_a_root_that_cannot_be_writte
             assert own["allowPrivilegeEscalation"] is False
             assert own["capabilities"] == {"drop": ["ALL"]}
             assert container["resources"]["limits"]["memory"]
+            assert container["resources"]["limits"]["ephemeral-storage"]
+            assert container["resources"]["requests"]["ephemeral-storage"]
             assert container["resources"]["requests"]["cpu"]
     [namespace] = of_kind(manifests, "Namespace")
     assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+
+
+def test_a_night_that_was_missed_is_made_up_for_within_the_hour_or_not_at_all(
+    manifests: list[Manifest],
+) -> None:
+    """Without a deadline a CronJob that missed a hundred starts is never started again."""
+    [job] = of_kind(manifests, "CronJob")
+    assert 600 <= job["spec"]["startingDeadlineSeconds"] <= 6 * 3600
 
 
 def test_every_image_is_this_release(manifests: list[Manifest]) -> None:
