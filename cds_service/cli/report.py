@@ -121,7 +121,6 @@ def report(
     if comments is not None:
         _write_comments(tables, chosen, (first, last), comments)
         return
-    keeping = [kind for kind, one in knowledge.words.suggestions.items() if one.keeps_order]
     counted = figures(
         tables,
         chosen,
@@ -130,7 +129,7 @@ def report(
         _reasons(knowledge),
         unreadable,
         until=last,
-        keeping=keeping,
+        keeping=knowledge.words.keeping,
     )
     labels = _labels(knowledge)
     form = "json" if as_json else form

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from statistics import median
 
@@ -23,6 +23,9 @@ WARN_FROM_CALLS = 50
 WARN_FROM_ORDERS = 200
 _CLOCKS_DIFFER = timedelta(minutes=2)
 
+# Of the kinds of suggestions that a card offered, those that keep the order if they are all that
+# was taken.
+Keeping = Callable[[Collection[str]], frozenset[str]]
 Reasons = Mapping[tuple[str, str], str]  # (system, code) -> words; our own system is ""
 
 
@@ -203,12 +206,12 @@ def figures(
     unreadable: Sequence[str] = (),
     *,
     until: date | None = None,
-    keeping: Collection[str] = (),
+    keeping: Keeping = lambda offered: frozenset(),
 ) -> Figures:
     """Returns the figures of these tenants together, from one day to another (UTC), both whole.
 
-    `unreadable` are the rules whose cards say that something could not be checked, `keeping` the
-    kinds of suggestions that keep the order. Feedback counts also if it came after the period.
+    `unreadable` are the rules whose cards say that something could not be checked, `keeping`
+    tells which suggestions keep the order. Feedback counts also if it came after the period.
     """
     usage = Usage()
     start = datetime.combine(since, time(), UTC)
@@ -316,7 +319,7 @@ def _cards(
     return cards
 
 
-def _settle(card: _Card, now: datetime, reasons: Reasons, keeping: Collection[str]) -> None:
+def _settle(card: _Card, now: datetime, reasons: Reasons, keeping: Keeping) -> None:
     """Counts one card as accepted if any answer was, else by the reason of its last override.
 
     A card of which only a suggestion that keeps the order was taken was not followed: it is `kept`.
@@ -340,7 +343,7 @@ def _settle(card: _Card, now: datetime, reasons: Reasons, keeping: Collection[st
     answer = decided[0]
     week = one.weeks.setdefault(_monday(answer.outcome_at.date()), Week())
     if accepted:
-        _count_accepted(one, week, _taken(card, accepted), keeping)
+        _count_accepted(one, week, _taken(card, accepted), keeping(card.kinds.values()))
     else:
         one.overridden += 1
         week.overridden += 1
@@ -348,12 +351,10 @@ def _settle(card: _Card, now: datetime, reasons: Reasons, keeping: Collection[st
     _count_time(card, answer)
 
 
-def _count_accepted(
-    one: RuleFigures, week: Week, kinds: set[str], keeping: Collection[str]
-) -> None:
+def _count_accepted(one: RuleFigures, week: Week, kinds: set[str], keeping: frozenset[str]) -> None:
     """Counts a card as accepted, or as kept if only suggestions that keep the order were taken."""
     one.chosen.update(kinds)
-    if kinds and kinds <= set(keeping):
+    if kinds and kinds <= keeping:
         one.kept += 1
         return
     one.accepted += 1

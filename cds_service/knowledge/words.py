@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import date
 from decimal import Decimal
 from typing import Literal
@@ -85,6 +86,8 @@ class SuggestionWords(Struct, frozen=True, forbid_unknown_fields=True):
     description: str
     excludes: list[str] = []  # kinds that make no sense together with this one
     keeps_order: bool = False  # who takes it keeps the order that the card is about
+    removes_order: bool = False  # who takes it removes that order
+    samples_only: bool = False  # so does who takes it beside a button of these two
 
 
 class CardWords(Struct, frozen=True, forbid_unknown_fields=True):
@@ -218,6 +221,15 @@ class SharedWords(Struct, frozen=True, forbid_unknown_fields=True):
     lines: dict[str, str]
     silence: dict[str, str]
     suggestions: dict[str, SuggestionWords]
+
+    def keeping(self, offered: Collection[str]) -> frozenset[str]:
+        """Returns the kinds of buttons that alone, on a card that offers these, keep the order."""
+        kinds = self.suggestions
+        shown = [kinds[kind] for kind in offered if kind in kinds]
+        against = any(one.removes_order or one.keeps_order for one in shown)
+        return frozenset(
+            kind for kind, one in kinds.items() if one.keeps_order or (against and one.samples_only)
+        )
 
 
 class OverrideReason(Struct, frozen=True, forbid_unknown_fields=True):

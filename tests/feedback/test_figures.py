@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -29,6 +30,7 @@ from cds_service.store.figures import FigureTables, answer_query, count_query, s
 from cds_service.store.recorder import insert_calls
 from cds_service.store.shown import SHOWN_CARDS
 from tests.feedback.simulated import fill
+from tests.fhir_resources import pipeline
 from tests.store.test_recorder import a_call
 
 SHOWN = datetime(2026, 11, 16, 9, tzinfo=UTC)
@@ -312,7 +314,10 @@ def test_the_report_says_what_the_cards_are_compared_with(database: Database) ->
 
 
 KINDS = {"s-keep": "keep-sodium-1h", "s-remove": "remove-draft", "s-labs": "workup"}
-KEEPING = ("keep-sodium-1h",)
+
+
+def keeping_one(offered: Collection[str]) -> frozenset[str]:
+    return frozenset({"keep-sodium-1h"})
 
 
 def show_with(database: Database, card: str, suggestions: Any, at: datetime = SHOWN) -> None:
@@ -339,16 +344,39 @@ def test_a_card_of_which_only_the_order_was_kept_is_no_success_and_each_button_i
     took(database, "old", "s-keep")  # of a release that kept no kinds
     took(database, "foreign", "no-suggestion-of-ours")
     tables = FigureTables(database)
-    total = figures(tables, ["mercy"], SINCE, NOW, REASONS, keeping=KEEPING).total
+    total = figures(tables, ["mercy"], SINCE, NOW, REASONS, keeping=keeping_one).total
     assert (total.accepted, total.kept, total.overridden) == (4, 1, 0)
     assert total.chosen == {"keep-sodium-1h": 2, "remove-draft": 1, "workup": 1, "": 2}
-    page = report_page(figures(tables, ["mercy"], SINCE, NOW, REASONS, keeping=KEEPING), {}, LABELS)
+    page = report_page(
+        figures(tables, ["mercy"], SINCE, NOW, REASONS, keeping=keeping_one), {}, LABELS
+    )
     assert "Keep order, add sodium in ... h" in page
     assert "a button that is not known here" in page
     assert "of answered cards: order kept" in page
 
 
 LABELS = {"keep-sodium-1h": "Keep order, add sodium in ... h"}
+
+
+MILD = {"s-now": "add-sodium-now", "s-labs": "workup", "s-remove": "remove-draft"}
+
+
+def test_a_sample_taken_where_the_order_could_be_removed_is_no_success(
+    database: Database,
+) -> None:
+    show_with(database, "now", MILD)
+    show_with(database, "labs", MILD)
+    show_with(database, "removed", MILD)
+    show_with(database, "alone", {"s-labs": "workup"})  # nothing to remove: it was followed
+    took(database, "now", "s-now")
+    took(database, "labs", "s-labs", "s-now")
+    took(database, "removed", "s-remove", "s-now")
+    took(database, "alone", "s-labs")
+    tables = FigureTables(database)
+    found = figures(
+        tables, ["mercy"], SINCE, NOW, REASONS, keeping=pipeline().knowledge.words.keeping
+    )
+    assert (found.total.accepted, found.total.kept) == (2, 2)
 
 
 def test_few_answers_have_a_wide_interval(database: Database) -> None:
