@@ -156,6 +156,7 @@ def create_app(
     _begin_counts(knowledge)
     signed = "yes" if knowledge.reviews.complete else "no"
     metrics.show("cds_build_info", 1, release(), knowledge.sha256[:16], signed)
+    metrics.show("cds_rxnorm_index_age_days", runtime.index_age_days)
     return app
 
 

@@ -91,6 +91,7 @@ def finish(response: Response) -> Response:
     metrics.count("cds_calls", service, str(response.status_code))
     metrics.count("cds_client_calls", whose(), str(response.status_code))
     metrics.show("cds_registry_broken", int(here.registry().outdated))
+    metrics.show("cds_rxnorm_index_age_days", here.index_age_days)
     metrics.took("total", seconds)
     if entry is not None:
         _count_cards(entry)
