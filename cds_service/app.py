@@ -195,10 +195,12 @@ def _runtime(settings: Settings, base: Foundation, registry: Callable[[], Regist
         used_tokens = UsedTokens(used_tokens_file(settings.data_dir))
     pseudonyms = Pseudonyms(base.secret)
     suppression = None
-    if settings.suppression and settings.mode != "demo":
+    if settings.suppression:
         overrides = base.pipeline.knowledge.overrides.items()
         cared_for = {code for code, reason in overrides if reason.rests_team}
-        suppression = Suppression(ShownTable(database), pseudonyms, cared_for)
+        # A visitor of the demo asks again and again to look at what is shown.
+        repeats = settings.mode == "demo"
+        suppression = Suppression(ShownTable(database), pseudonyms, cared_for, repeats=repeats)
     return Runtime(
         settings=settings,
         pipeline=base.pipeline,

@@ -512,7 +512,8 @@ class Pipeline:
             return self._orders[language].actions_for(suggestion, context, text)
 
         app = f"{self._settings.base_url}/smart/{client.name}/launch" if client.smart else ""
-        settings = replace(self._settings, tenant=client.tenant, smart_url=app)
+        owner = client.visit or client.tenant
+        settings = replace(self._settings, tenant=owner, smart_url=app)
         writer = Writer(
             self.knowledge,
             self._service(request),

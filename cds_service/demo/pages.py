@@ -31,12 +31,12 @@ from cds_service.web.messages import json_body, refuse_by_head, unstored
 from cds_service.web.pages import rendered, start_page
 from cds_service.web.plots import plotted
 from cds_service.web.runtime import runtime
+from cds_service.web.visits import new_visitor
 
 blueprint = Blueprint("chart", __name__)
 MOST_TEXTS = 20
 MOST_RESOURCES = 2000
 _TEST_EHR = "hyponatremia-cds demo test EHR"
-USER = "Practitioner/demo-clinician"
 # The stories that the start page offers first.
 START_WITH = ("cramps-in-siadh", "saline-3-percent-mild", "rising-too-fast")
 
@@ -93,7 +93,7 @@ def chart(name: str) -> Response:
         story=story,
         groups=_groups(),
         servers=SERVERS,
-        user=USER,
+        user=new_visitor(),
         profile=_limits().profile,
         order=_story_order(story, now),
         leaving=story.request["hook"] == "encounter-discharge",

@@ -82,9 +82,16 @@ class Suppression:
     """Looks up, for one deployment, what its users have answered."""
 
     def __init__(
-        self, table: ShownTable, pseudonyms: Pseudonyms, cared_for: Set[str] = frozenset()
+        self,
+        table: ShownTable,
+        pseudonyms: Pseudonyms,
+        cared_for: Set[str] = frozenset(),
+        *,
+        repeats: bool = False,
     ) -> None:
+        """Takes where to look; with `repeats` what was seen and not answered is shown again."""
         self._table = table
+        self._repeats = repeats
         self.pseudonyms = pseudonyms
         self._cared_for = cared_for  # codes of override-reasons.toml that rest a card for the team
 
@@ -96,6 +103,7 @@ class Suppression:
             pseudonyms=self.pseudonyms,
             ask=self._begin,
             cared_for=self._cared_for,
+            repeats=self._repeats,
         )
 
     def _begin(
@@ -115,6 +123,7 @@ class Memory(Struct, kw_only=True):
     pseudonyms: Pseudonyms
     ask: Callable[[Who, datetime, datetime], Future[list[ShownCard]] | None]
     cared_for: Set[str] = frozenset()
+    repeats: bool = False  # an info card that was not answered is shown again
     suppressed: list[Finding] = field(default_factory=list)
     unknown: bool = False  # the store did not answer in time; cards were shown
     _shown: list[ShownCard] | None = None
@@ -157,7 +166,9 @@ class Memory(Struct, kw_only=True):
         yield from (s for s in shown_cards if cared_for_since(s, self.cared_for, rested))
 
     def _seen(self, shown_cards: Sequence[ShownCard], limits: Limits) -> Iterator[ShownCard]:
-        """Yields what was shown to this user a few hours ago."""
+        """Yields what was shown to this user a few hours ago, unless that is repeated."""
+        if self.repeats:
+            return
         earliest = self.now - limits.suppression_repeat_hours
         for shown in shown_cards:
             if shown.user_hash == self.who.user and earliest <= shown.issued_at <= self.now:

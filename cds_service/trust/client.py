@@ -105,6 +105,7 @@ class Client(Struct, frozen=True, kw_only=True):
     issuer: str = ""
     credentials: Credentials = NO_CREDENTIALS
     claimed_tenant: str = ""  # from the token of this call, if the client has tenants
+    visit: str = ""  # of the demo's chart page; what it answers counts in this visit alone
     services: tuple[str, ...] = ()  # the services it may call; empty: all
     fhir_bases: tuple[str, ...] = ()  # canonical
     open_access: bool = False  # its FHIR server may be read without a token

@@ -68,7 +68,7 @@ def begin(
     names = here.pseudonyms
     who = Who(
         tenant=tenant,
-        patient=names.patient(tenant, base, call.patient_id),
+        patient=names.patient(tenant + client.visit, base, call.patient_id),
         user=names.user(tenant, base, call.user_id),
     )
     memory = None

@@ -37,6 +37,7 @@ from cds_service.web.languages import asked_language
 from cds_service.web.messages import raw_body, refuse_by_head, unstored
 from cds_service.web.runtime import Runtime, runtime
 from cds_service.web.trace import passed_on
+from cds_service.web.visits import on_its_visit
 
 blueprint = Blueprint("hooks", __name__)
 blueprint.after_request(call_log.finish)
@@ -97,6 +98,7 @@ def answered(here: Runtime, service: Service, body: bytes, caller: Caller) -> Re
     g.correlation = correlation = correlation_id(hook_call.hook_instance)
     registered = proven or _unproven(here, hook_call, caller.issuer)
     client = call_log.in_its_arm(here, registered, hook_call.patient_id)
+    client = on_its_visit(here, client, hook_call.user_id)
     tenant = proven.tenant if proven else ANONYMOUS
     answer_by = began + client.deadline_ms / _MS
     deadline = Deadline(answer_by - _ANSWER_S, answer_by)

@@ -90,12 +90,15 @@ async function elements(service, exchange) {
   return made.length ? made : [nothing(exchange.response)];
 }
 
+/** Whether a card stayed away because it was answered, as services that explain themselves say. */
+const hasRested = (response) => Object.values(response?.extension ?? {}).some((e) => e.suppressed?.length);
+
 /** Says that there is no card, and why not if the service explains itself. */
 function nothing(response) {
   const explained = Object.values(response?.extension ?? {}).flatMap((e) => (e.reason ? [e.reason] : (e.silent ?? []).map((s) => s.because)));
   const reasons = [...new Set(explained)].map((because) => el("li", { textContent: because }));
   return el("div", { className: "nothing" },
-    el("p", { textContent: "No card: the service looked at this and found nothing to say." }),
+    el("p", { textContent: hasRested(response) ? "No card: what there is to say was answered on this page before." : "No card: the service looked at this and found nothing to say." }),
     reasons.length ? el("details", {}, el("summary", { textContent: "Why not" }), el("ul", {}, ...reasons)) : null);
 }
 
@@ -166,7 +169,8 @@ async function sign() {
   const answers = await callHook("order-sign", { draftOrders: orders.bundle });
   if (!answers) return;
   if (answers.every(([, exchange]) => exchange.ok && !exchange.response?.cards?.length)) {
-    return signed("Signed: the service had nothing to say. This page only plays at it: nothing was sent anywhere.");
+    const words = answers.some(([, { response }]) => hasRested(response)) ? "nothing to say that was not answered" : "nothing to say";
+    return signed(`Signed: the service had ${words}. This page only plays at it: nothing was sent anywhere.`);
   }
   held = true;
   $("sign").textContent = "Sign all the same";
