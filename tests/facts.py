@@ -72,6 +72,7 @@ PIPELINE_SILENCE = (
 )
 PIPELINE_LINES: Mapping[str, tuple[str, ...]] = {
     "unrecognised": ("count",),
+    "orders-unread": (),
     "orders-not-read": ("count",),
 }
 UNREADABLE = ("why", "drug", "code")

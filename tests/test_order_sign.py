@@ -195,3 +195,36 @@ def test_it_comes_again_when_the_patient_is_worse_or_another_order_is_signed(
         result["resource"]["valueQuantity"]["value"] -= 4
         result["resource"]["id"] += "-new"
     assert topics(app, SIGN, worse) != []
+
+
+@pytest.mark.parametrize("hook", ["order-select", "order-sign"])
+def test_a_member_of_an_order_set_that_did_not_come_is_told_as_not_read(hook: str) -> None:
+    """It was told as an order with a code and no name; at order-select twice."""
+    order = draft("sertraline")
+    members = (f"MedicationRequest/{order['id']}", "MedicationRequest/elsewhere")
+    order_set: dict[str, Any] = {
+        "resourceType": "RequestGroup",
+        "id": "set",
+        "status": "draft",
+        "intent": "order",
+        "subject": {"reference": "Patient/p1"},
+        "action": [{"resource": {"reference": member}} for member in members],
+    }
+    body = Call(record=(sodium("131"),), drafts=(order_set, order)).body()
+    body["context"]["selections"] = ["RequestGroup/set"]
+    if hook == "order-sign":
+        del body["context"]["selections"]
+    found = evaluate(pipeline(None), f"hyponatremia-{hook}", body | {"hook": hook}, NOW, Client())
+    [card] = [card for card in found.cards if "ertraline" in card["summary"]]
+    assert "Not read: at least one order, or what it points to." in card["detail"]
+    assert "Not recognised" not in card["detail"]
+
+
+def test_an_order_with_a_code_and_no_name_is_counted_in_words_that_fit_one() -> None:
+    unknown = draft("sertraline") | {
+        "id": "unknown",
+        "medicationCodeableConcept": {"coding": [{"system": "http://local", "code": "4711"}]},
+    }
+    found = said(signing(draft("sertraline"), unknown, record=(sodium("131"),)))
+    assert "not recognised: 1 of the orders (a code and no name)." in found
+    assert "not read: at least" not in found

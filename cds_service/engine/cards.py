@@ -60,6 +60,7 @@ class CardContext(Struct, frozen=True, kw_only=True):
     missing: Mapping[str, str]  # what could not be looked at, and why: keys of words.toml
     because: Mapping[str, Line] = {}  # the same with a status or a time, if that is known
     unrecognised: int  # orders with a code and no name
+    unread: bool = False  # an order, or what one points to, could not be read
     newest: tuple[str, ...]  # identifies the newest result: another result, another uuid
     not_read: int = 0  # orders beyond the number that one call is asked about
     unused: str = ""  # why a result was not used that may be the newest: a key of words.toml
@@ -395,6 +396,8 @@ def _unchecked(context: CardContext, phrases: Phrases) -> str:
     if context.unrecognised:
         count = {"count": str(context.unrecognised)}
         sentences.append(phrases.fill(words.lines["unrecognised"], count))
+    if context.unread:
+        sentences.append(words.lines["orders-unread"])
     if context.not_read:
         count = {"count": str(context.not_read)}
         sentences.append(phrases.fill(words.lines["orders-not-read"], count))

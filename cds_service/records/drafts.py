@@ -19,9 +19,8 @@ from cds_service.records.fhir_types import Entry, Resource, kind_of
 from cds_service.records.medications import KINDS, Kind
 from cds_service.records.prefetch import OLDER_NAMES, is_failure
 from cds_service.records.read_context import Owner, Person, identity
-from cds_service.sodium.snapshot import Order
+from cds_service.sodium.snapshot import BEYOND, Order
 
-_BEYOND = "#beyond"  # stands for all orders beyond a limit: one that was not read
 _ORDER_SETS = frozenset({"RequestGroup", "RequestOrchestration"})
 # What an EHR sends beside its drafts so that they can be read by themselves.
 _NO_ORDERS = frozenset(
@@ -116,7 +115,7 @@ def choose(
     lacking = any(
         _lost(lost, kind) > sum(_may_be(drafts[at], kind) for at in unnamed) for kind in _LOOKED_AT
     )
-    for name, counts in (("#0", lacking), (_BEYOND, not_read)):
+    for name, counts in (("#0", lacking), (BEYOND, not_read)):
         if counts:
             orders.append(Order(reference=name, kind="other", unread=True))
             chosen.append(name)

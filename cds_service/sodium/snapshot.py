@@ -87,6 +87,9 @@ class Allergy(Struct, frozen=True, kw_only=True):
     blames: frozenset[str] = frozenset()  # drug classes that it blames for low sodium (F24)
 
 
+BEYOND = "#beyond"  # the reference of what stands for all orders beyond a limit
+
+
 class Order(Struct, frozen=True, kw_only=True):
     """One order or exposure: a draft, a prescription, a statement, an administration."""
 
@@ -239,6 +242,18 @@ class Snapshot(Struct, frozen=True, kw_only=True, dict=True):
         """How many orders could not be read, or have neither a name nor a known code."""
         orders = (*self.exposures, *self.drafts)
         return sum(order.unread or order.code_only or order.unidentified for order in orders)
+
+    @property
+    def without_a_name(self) -> int:
+        """How many orders could be read, and have neither a name nor a known code."""
+        orders = (*self.exposures, *self.drafts)
+        return sum(not o.unread and (o.code_only or o.unidentified) for o in orders)
+
+    @property
+    def holds_unread(self) -> bool:
+        """Whether an order that this call brings or names, or what it points to, was not read."""
+        orders = (*self.exposures, *self.drafts)
+        return any(order.unread and order.reference != BEYOND for order in orders)
 
     def complete(self, *sources: str) -> bool:
         """Whether every one of these sources was read to its end, with those that belong to it."""

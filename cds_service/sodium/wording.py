@@ -31,7 +31,8 @@ def card_context(case: Case, patient_id: str, cards: Iterable[Finding]) -> CardC
             for key, why in snapshot.missing.items()
             if why not in (Missing.NOT_APPLICABLE, Missing.NOT_READ)
         },
-        unrecognised=snapshot.unrecognised,
+        unrecognised=snapshot.without_a_name,
+        unread=snapshot.holds_unread,
         not_read=snapshot.orders_not_read,
         newest=newest,
         unused=unused_reason(case, cards),
