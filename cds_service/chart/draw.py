@@ -13,7 +13,7 @@ from cds_service import svg
 from cds_service.chart.labels import Box, Crowd, Label
 from cds_service.chart.view import Bar, Corridor, Event, Point, View
 from cds_service.engine.cards import Phrases
-from cds_service.engine.wording import MONTHS, local_time, number, when
+from cds_service.engine.wording import MONTHS, local_time, number, room_left, when
 
 _GRID = 5  # mmol/L between two lines
 _AIR = 2  # mmol/L above and below what is drawn
@@ -389,7 +389,7 @@ class _Picture:
 def room_words(corridor: Corridor | None, phrases: Phrases) -> str:
     """Returns how much room is left, "" if none is."""
     left = corridor.left if corridor is not None else None
-    return phrases.plot("room", left=number(left)) if left else ""
+    return phrases.plot("room", left=room_left(left)) if left else ""
 
 
 def words_of(point: Point, phrases: Phrases) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta, timezone
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_FLOOR, ROUND_HALF_UP, Decimal
 
 # ---- units of time
 
@@ -24,6 +24,7 @@ def ratio(part: timedelta, whole: timedelta) -> Decimal:
 
 MINUTE = timedelta(minutes=1)
 AGO_IN_HOURS = timedelta(hours=48)  # an older moment reads more easily in days
+_TENTH = Decimal("0.1")
 MOST_DIGITS = 12  # a longer number is no result; it is shown in powers of ten
 NEAR_DAYS = {-1: "tomorrow", 0: "today", 1: "yesterday"}  # by how many days ago
 # Parts of the notation that `speech` reads.
@@ -48,6 +49,11 @@ def number(value: Decimal, edges: Collection[Decimal] = ()) -> str:
         if all(_side(rounded, edge) == _side(value, edge) for edge in edges):
             return _plain(f"{rounded:f}")
     return _plain(written)
+
+
+def room_left(value: Decimal) -> str:
+    """Returns what is left before a limit with one decimal, which is never more than it is."""
+    return number(value.quantize(_TENTH, ROUND_FLOOR))
 
 
 def glucose_corrected(corrected: Decimal, measured: str, edges: Collection[Decimal] = ()) -> str:

@@ -18,7 +18,7 @@ from cds_service.chart.draw import (
 from cds_service.chart.view import Event, View, spans
 from cds_service.engine.cards import Phrases
 from cds_service.engine.finding import Fact
-from cds_service.engine.wording import number, when
+from cds_service.engine.wording import number, room_left, when
 
 _USUAL_SPAN, _DAY, _ALL = "span_7", "span_1", "span_all"
 
@@ -99,7 +99,7 @@ def _room(view: View, phrases: Phrases) -> str:
         return phrases.fill(card.no_room_over, {**facts, "over": number(corridor.over)})
     if corridor.left is None:
         return phrases.fill(card.no_room, facts)
-    return phrases.fill(card.room, {**facts, "left": number(corridor.left)})
+    return phrases.fill(card.room, {**facts, "left": room_left(corridor.left)})
 
 
 def _in_words(event: Event, phrases: Phrases) -> Event:

@@ -114,6 +114,8 @@ def test_an_own_case_hides_the_sentence_of_the_story_and_lists_what_changed(
     expect(page.locator("#own-changes")).to_contain_text("Before: 139")
     expect(page.locator("#own-changes")).to_contain_text("After: 124.25")
     expect(page.locator("#cards-title")).to_be_in_viewport()
+    for seen in ("#own-flag", "#own-changes"):
+        expect(page.locator(seen)).to_be_in_viewport(ratio=1)
     page.get_by_role("button", name="Back to the story").click()
     expect(page.locator("#story")).to_be_visible()
     expect(page.locator("#own-changes")).to_be_hidden()
@@ -212,6 +214,38 @@ def test_an_order_of_the_story_is_warned_of_and_removed_by_the_suggestion(open_p
     card.get_by_role("button", name=re.compile("^Remove")).click()
     expect(page.locator("#drafts .draft")).to_have_count(0)
     expect(card.locator(".receipts .ok")).to_contain_text("feedback stored")
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_a_card_that_is_done_folds_to_one_line(width: int, open_page: Open) -> None:
+    """It was 133 pixels high."""
+    page = open_page("/chart/cramps-in-siadh", width=width)
+    card = _cards(page).first
+    card.get_by_role("button", name="Dismiss").click()
+    expect(card.locator(".receipts")).to_contain_text("feedback stored")
+    box = card.bounding_box()
+    assert box is not None
+    assert box["height"] < 48, box
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_a_card_that_was_dismissed_when_it_was_picked_does_not_come_at_signing(
+    open_page: Open,
+) -> None:
+    page = open_page("/chart/saline-3-percent-mild")
+    page.get_by_role("button", name="Order it").click()
+    card = page.locator("#cards-order-select article.card")
+    card.get_by_role("button", name="Dismiss").click()
+    expect(card.locator(".receipts")).to_contain_text("feedback stored")
+    page.locator("#sign").click()
+    words = "Signed: the service had nothing to say that was not answered"
+    expect(page.locator("#status")).to_contain_text(words)
+    expect(page.locator("#drafts .draft")).to_have_count(0)
+    page.reload()
+    page.get_by_role("button", name="Order it").click()
+    expect(card.get_by_role("heading")).to_contain_text("3% saline")
+    page.locator("#sign").click()
+    expect(page.locator("#cards-order-sign article.card")).to_have_count(1)
 
 
 def test_signing_asks_about_all_drafts_and_a_card_holds_it_once(open_page: Open) -> None:

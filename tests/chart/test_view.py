@@ -14,6 +14,7 @@ from cds_service.chart.draw import NARROW, WIDE, draw, rows_of, ticks
 from cds_service.chart.view import Corridor, View, spans, view_of
 from cds_service.engine.cards import Phrases
 from cds_service.knowledge.load import default_hooks_dir, load_knowledge
+from cds_service.sodium.rules.room import limit_line
 from cds_service.terminology.types import Saline
 from cds_service.web.plots import plotted
 from tests.sodium.cases import NOW
@@ -77,6 +78,15 @@ def test_the_page_says_how_much_room_is_left_or_that_there_is_no_more(
 ) -> None:
     shown = plotted(view(series(*values)), phrases())["room"]
     assert shown.startswith(says)
+
+
+def test_room_is_never_rounded_up() -> None:
+    """0.75 was shown as 0.8, beside a value of 123.25 that reads as 123.3."""
+    story = series((12, "116"), (1, "123.25"))
+    assert "until" in (shown := plotted(view(story), phrases()))["room"]
+    assert ": 0.7 mmol/L" in shown["room"]
+    assert shown["left"] == "room left: 0.7 mmol/L"
+    assert limit_line(story.case("aasld")).facts["left"] == "0.7"
 
 
 def test_a_normal_sodium_has_no_corridor() -> None:

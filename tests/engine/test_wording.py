@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cds_service.engine.wording import ago, in_hours, number, when
+from cds_service.engine.wording import ago, in_hours, number, room_left, when
 from cds_service.sodium.results import Sample
 from cds_service.sodium.wording import trend_line
 from tests.sodium.cases import NOW, limits, sample
@@ -59,6 +59,12 @@ def test_a_shown_number_lies_on_the_side_of_the_edge_where_the_value_lies(
     shown = Decimal(number(value, [edge]))
     assert (shown > edge, shown < edge) == (value > edge, value < edge)
     assert abs(shown - value) <= Decimal("0.05")
+
+
+@given(st.decimals(min_value=0, max_value=20, places=3))
+def test_room_before_a_limit_is_never_shown_larger_than_it_is(value: Decimal) -> None:
+    shown = Decimal(room_left(value))
+    assert value - Decimal("0.1") < shown <= value
 
 
 @pytest.mark.parametrize(

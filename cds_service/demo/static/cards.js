@@ -27,7 +27,7 @@ export async function details(cards) {
 /** One card. `take(suggestion)` changes orders; `tell(item)` sends feedback and answers with the exchange. */
 export function cardElement(card, detail, { take, tell }) {
   const level = LEVELS[card.indicator] ? card.indicator : "info";
-  const title = el("h4", { id: `card-${card.uuid}`, textContent: card.summary, tabIndex: -1 });
+  const title = el("h4", { id: `card-${card.uuid}`, textContent: card.summary, title: card.summary, tabIndex: -1 });
   const article = el("article", { className: `card ${level}`, "aria-labelledby": title.id });
   const receipts = el("ul", { className: "receipts", "aria-live": "polite" });
   const send = async (words, item) => receipt(receipts, words, await tell({ card: card.uuid, ...item }));

@@ -239,7 +239,7 @@ async function useCase(state, words) {
   }
 }
 
-/** Lists the sodium values of the story beside those of the case, and brings what changed into sight. */
+/** Lists the sodium values of the story and those of the case beside the words that it is an own case. */
 function compare(sodium) {
   const place = $("own-changes");
   place.hidden = !Array.isArray(sodium);
@@ -298,7 +298,7 @@ $("own-apply").addEventListener("click", async () => {
     return;
   }
   const shown = await useCase({ sodium }, "Shown with these values. The address of this page brings the case back.");
-  if (shown) $("cards-title").scrollIntoView({ block: "start" });
+  if (shown) $("banner").parentElement.scrollIntoView({ block: "start" }); // it lists what changed; cards and plot are below
 });
 $("own-use").addEventListener("click", () => {
   try {

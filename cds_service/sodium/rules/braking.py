@@ -6,7 +6,7 @@ from typing import Literal
 
 from cds_service.engine.finding import Line
 from cds_service.engine.rule import line
-from cds_service.engine.wording import in_hours, number
+from cds_service.engine.wording import in_hours, number, room_left
 from cds_service.sodium.case import Case
 from cds_service.sodium.correction_rate import RatePair
 from cds_service.sodium.rules.gates import rising_too_fast, still_shedding, will_shed_water
@@ -94,4 +94,4 @@ def _with_room(case: Case, known: str, unknown: str) -> Line:
     room = room_of(case)
     if room is None or room.left is None:
         return line(unknown, keep=True)
-    return line(known, left=room.left, keep=True)
+    return line(known, left=room_left(room.left), keep=True)

@@ -15,6 +15,7 @@ from cds_service.engine.wording import (
     lasted,
     month_name,
     number,
+    room_left,
 )
 from cds_service.knowledge.names import DrugClass, Problem, Sign
 from cds_service.sodium.blind_spots import RISE_UNREAD, unread_lately
@@ -1271,7 +1272,7 @@ def _card(case: Case, worst: RatePair, do: list[Line]) -> Finding:
         hours=in_hours(worst.span),
         gap=in_hours(worst.gap),
         limit=limit,
-        left=left,
+        left=room_left(left),
         na=shown_sodium(case) or worst.end.shown,
         do=do,
         why=[

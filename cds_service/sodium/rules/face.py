@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from cds_service.engine.cards import FACE_BULLETS
 from cds_service.engine.finding import Fact, Line
-from cds_service.engine.wording import number
+from cds_service.engine.wording import room_left
 from cds_service.sodium.case import Case
 from cds_service.sodium.results import Band
 from cds_service.sodium.rules.gates import acute_water, at, likely_acute, not_hypotonic
@@ -61,7 +61,7 @@ def _pace(case: Case, *, goal: bool) -> Line | None:
     }
     if goal and case.risk.high and room.left >= case.limits.rate_goal:
         return Line("pace-goal", facts, keep=True)
-    return Line("pace-left", {**facts, "left": number(room.left)}, keep=True)
+    return Line("pace-left", {**facts, "left": room_left(room.left)}, keep=True)
 
 
 def _no_limit_holds(case: Case) -> bool:

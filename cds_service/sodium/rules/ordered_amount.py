@@ -7,7 +7,7 @@ from decimal import ROUND_HALF_UP, Decimal
 
 from cds_service.engine.finding import Fact, Line
 from cds_service.engine.rule import line
-from cds_service.engine.wording import number, saline_of
+from cds_service.engine.wording import number, room_left, saline_of
 from cds_service.knowledge.names import Analyte
 from cds_service.sodium.case import Case
 from cds_service.sodium.results import Band
@@ -88,7 +88,7 @@ def overdose(case: Case, order: Order) -> tuple[str, dict[str, Fact]] | None:
     spared = may_protect_the_brain(case) and not above_three
     if spared or not case.sodium.low or rise <= left:
         return None
-    return "above", {"rise": number(rise, (left,)), "left": number(left)}
+    return "above", {"rise": number(rise, (left,)), "left": room_left(left)}
 
 
 def _mild_speaks(case: Case, saline: Saline) -> bool:

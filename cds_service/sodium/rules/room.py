@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from cds_service.engine.finding import Fact, Line
 from cds_service.engine.rule import line
-from cds_service.engine.wording import glucose_corrected, number
+from cds_service.engine.wording import glucose_corrected, number, room_left
 from cds_service.sodium.case import Case
 from cds_service.sodium.correction_rate import Ceiling, RatePair, first_day_limit
 from cds_service.sodium.results import Band
@@ -201,7 +201,7 @@ def limit_line(case: Case) -> Line:
     if not room.of_a_day:
         return plain_limit(case)
     if room.left is not None:
-        key, left = f"ceiling-{profile}", room.left
+        key, left = f"ceiling-{profile}", room_left(room.left)
         return line(key, ceiling=value, until=until, limit=limit, left=left, keep=True)
     if not room.over:
         return line(f"ceiling-none-{profile}", ceiling=value, until=until, limit=limit, keep=True)
