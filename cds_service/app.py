@@ -31,9 +31,10 @@ from cds_service.records.client import READ_OUTCOMES, FhirClient
 from cds_service.records.pool import ReadLimits
 from cds_service.records.searches import long_searches
 from cds_service.records.site_codes import asking_for, site_codes
-from cds_service.settings import Settings, refuse_missing_files
+from cds_service.settings import Settings, folder_of, naming, refuse_missing_files
 from cds_service.store.engine import Database, open_database, refuse_unchecked, sqlite_url
 from cds_service.store.feedback import FeedbackTable
+from cds_service.store.files import make_private
 from cds_service.store.recorder import Recorder
 from cds_service.store.shown import ShownTable
 from cds_service.store.switches import Switches
@@ -102,7 +103,7 @@ def foundation(settings: Settings) -> Foundation:
         secret=secret,
         demo=settings.mode == "demo",
     )
-    site = site_codes(knowledge.terms, settings.rxnorm_index, settings.local_codes)
+    site = site_codes(knowledge.terms, settings.rxnorm_index, settings.local_codes, naming)
     options = Options(
         fluid_restriction_resource=settings.fluid_restriction_resource, local_codes=site.local
     )
@@ -219,7 +220,12 @@ def _runtime(settings: Settings, base: Foundation, registry: Callable[[], Regist
 
 
 def _database(settings: Settings) -> Database:
-    return open_database(settings.database_url or sqlite_url(settings.data_dir))
+    if settings.database_url:
+        return open_database(settings.database_url)
+    with folder_of("data_dir", settings.data_dir):
+        url = sqlite_url(settings.data_dir)
+        make_private(Path(url.removeprefix("sqlite:///")))
+    return open_database(url)
 
 
 def front_for(app: Flask, settings: Settings) -> Front:
@@ -258,8 +264,9 @@ def card_secret(settings: Settings, *, make: bool = True) -> bytes:
     """
     path = settings.secret_file or settings.data_dir / _SECRET_NAME
     if make and settings.secret_file is None and not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _write_secret(path)
+        with folder_of("data_dir", settings.data_dir):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _write_secret(path)
     try:
         secret = path.read_bytes().strip()
     except OSError:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal
@@ -14,7 +15,7 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from cds_service.errors import SettingsError
+from cds_service.errors import ConfigurationError, SettingsError
 from cds_service.knowledge.limits import PROFILES
 from cds_service.knowledge.load import default_hooks_dir
 
@@ -28,6 +29,7 @@ _OF_AN_ORCHESTRATOR = re.compile(
 )
 _ADDRESS = re.compile(r"(tcp|udp|sctp)://")
 _EMPTY_HAS_A_MEANING = "empty: "
+_EMPTY = "it is set and empty; give it a value, or unset it"
 
 
 class Settings(BaseSettings):
@@ -154,7 +156,7 @@ class Settings(BaseSettings):
             return value
         field = cls.model_fields[str(info.field_name)]
         if _EMPTY_HAS_A_MEANING not in (field.description or ""):
-            raise ValueError("it is set and empty; give it a value, or unset it")
+            raise ValueError(_EMPTY)
         return field.default
 
     @field_validator("profile")
@@ -231,14 +233,65 @@ def refuse_missing_files(settings: Settings) -> None:
     """Raises SettingsError if a variable names a file or folder that is not there."""
     for name in _FILES:
         path: Path | None = getattr(settings, name)
-        if path is not None and not path.is_file():
-            what = "is no file that can be read" if path.exists() else "does not exist"
-            raise SettingsError(f"{_variable(name)}: {path} {what}")
-    for name in ("hooks_dir", "data_dir"):
-        folder: Path = getattr(settings, name)
-        if not folder.is_dir() and (name == "hooks_dir" or folder.exists()):
-            what = "is no folder" if folder.exists() else "does not exist"
-            raise SettingsError(f"{_variable(name)}: {folder} {what}")
+        if path is not None:
+            _refuse_no_file(name, path)
+    _refuse_no_folder("hooks_dir", settings.hooks_dir)
+    if _is_there("data_dir", settings.data_dir):
+        _refuse_no_folder("data_dir", settings.data_dir)
+
+
+def named_hooks_dir() -> Path | None:
+    """Returns the folder that CDS_HOOKS_DIR names; None without it.
+
+    Raises SettingsError if the folder is not there. It looks at no other variable.
+    """
+    named = [value for name, value in os.environ.items() if name.upper() == _variable("hooks_dir")]
+    if not named:
+        return None
+    folder = Path(named[0])
+    if not named[0].strip():
+        raise SettingsError(f"{_variable('hooks_dir')}: {_EMPTY}")
+    _refuse_no_folder("hooks_dir", folder)
+    return folder
+
+
+def _refuse_no_file(name: str, path: Path) -> None:
+    there = _is_there(name, path)
+    if not path.is_file():
+        what = "is no file that can be read" if there else "does not exist"
+        raise SettingsError(f"{_variable(name)}: {path} {what}")
+
+
+def _refuse_no_folder(name: str, path: Path) -> None:
+    there = _is_there(name, path)
+    if not path.is_dir():
+        what = "is no folder" if there else "does not exist"
+        raise SettingsError(f"{_variable(name)}: {path} {what}")
+
+
+def _is_there(name: str, path: Path) -> bool:
+    """Returns whether a path exists; SettingsError if that cannot even be asked."""
+    with folder_of(name, path):
+        return path.exists()
+
+
+@contextmanager
+def folder_of(name: str, path: Path) -> Iterator[None]:
+    """Turns what the system says of a path into a SettingsError that names the variable."""
+    try:
+        yield
+    except OSError as error:
+        said = error.strerror or type(error).__name__
+        raise SettingsError(f"{_variable(name)}: {path} cannot be used ({said})") from None
+
+
+@contextmanager
+def naming(name: str) -> Iterator[None]:
+    """Puts the variable of a setting before what is wrong with the file that it names."""
+    try:
+        yield
+    except ConfigurationError as error:
+        raise type(error)(f"{_variable(name)}: {error}") from None
 
 
 def unknown_variables(environment: Mapping[str, str]) -> dict[str, str]:

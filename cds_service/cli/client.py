@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
@@ -33,7 +34,7 @@ from cds_service.records.gather import Ask, gather
 from cds_service.records.prefetch import Source
 from cds_service.records.reader import CallRecords, read_snapshot
 from cds_service.records.site_codes import asking_for, site_codes
-from cds_service.settings import Settings, settings_from_environment
+from cds_service.settings import Settings, naming, settings_from_environment
 from cds_service.store.figures import FigureTables
 from cds_service.terminology.vocabulary import Vocabulary, vocabulary
 from cds_service.trust.client import Client, Vendor
@@ -564,7 +565,7 @@ def _records_are_read(
     if not tested.fhir_bases:
         return _report(False, "it names no FHIR server: give fhir_bases")
     knowledge = load_knowledge(settings.hooks_dir)
-    site = site_codes(knowledge.terms, codes=settings.local_codes)
+    site = site_codes(knowledge.terms, codes=settings.local_codes, named=naming)
     services = asking_for(knowledge, site).services
     if service not in services:
         raise click.BadParameter(
@@ -636,7 +637,13 @@ def _report(good: bool, text: str) -> bool:
 
 def _load_registry(path: Path, settings: Settings) -> Registry:
     production = settings.mode == "production"
-    return Registry.load(path, allow_http=not production, need_keys=production)
+    with _named(path, settings):
+        return Registry.load(path, allow_http=not production, need_keys=production)
+
+
+def _named(path: Path, settings: Settings) -> AbstractContextManager[None]:
+    """Names CDS_CLIENTS_FILE before what is wrong with the registry, if it names that file."""
+    return naming("clients_file") if path == settings.clients_file else nullcontext()
 
 
 def _client_named(registry: Registry, name: str) -> Client:
@@ -676,7 +683,8 @@ def egress(kind: str, path: Path) -> None:
     policy, if a name has no address or one that the service refuses to call.
     """
     settings = settings_from_environment()
-    registry = Registry.load(path, allow_http=settings.mode != "production")
+    with _named(path, settings):
+        registry = Registry.load(path, allow_http=settings.mode != "production")
     wanted = destinations(registry)
     if kind == "cilium":
         text = _cilium(wanted)

@@ -12,7 +12,7 @@ from msgspec import to_builtins
 
 from cds_service.cli.manners import Group
 from cds_service.errors import SettingsError
-from cds_service.settings import Settings, settings_from_environment
+from cds_service.settings import Settings, folder_of, settings_from_environment
 from cds_service.store.engine import BEHIND, Database, make_engine, sqlite_url
 from cds_service.store.engine import upgrade as upgrade_schema
 from cds_service.store.retention import Contents, Cutoffs, contents
@@ -27,7 +27,9 @@ def open_database(*, any_schema: bool = False) -> tuple[Settings, Database]:
     `any_schema`) if its schema is not this release's.
     """
     settings = settings_from_environment()
-    if not settings.database_url and not settings.data_dir.is_dir():
+    with folder_of("data_dir", settings.data_dir):
+        has_no_store = not settings.database_url and not settings.data_dir.is_dir()
+    if has_no_store:
         raise SettingsError(
             f"CDS_DATA_DIR: {settings.data_dir.absolute()} does not exist; nothing is stored yet"
         )

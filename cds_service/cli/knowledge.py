@@ -24,7 +24,7 @@ from cds_service.knowledge.regulatory import load_regulatory
 from cds_service.knowledge.review import Reviews, sign_line
 from cds_service.records.searches import long_searches
 from cds_service.records.site_codes import asking_for, site_codes
-from cds_service.settings import settings_from_environment
+from cds_service.settings import naming, refuse_missing_files, settings_from_environment
 from cds_service.trust.modes import refuse_unknown_names
 from cds_service.trust.registry import Registry
 
@@ -63,6 +63,7 @@ def check(hooks: Path | None, as_json: bool, to_sign: str | None) -> None:
         click.echo(sign_line(to_sign, text, date.today()), nl=False)
         return
     load_regulatory(folder, knowledge)
+    refuse_missing_files(settings_from_environment())
     _check_clients(knowledge)
     counts = {
         "services": len(knowledge.services),
@@ -104,13 +105,14 @@ def _check_clients(knowledge: Knowledge) -> None:
     """Raises RegistryError if a client of CDS_CLIENTS_FILE names a rule that there is not."""
     path = settings_from_environment().clients_file
     if path is not None:
-        registry = Registry.load(path, allow_http=True)
-        refuse_unknown_names(registry, knowledge.rules, (ENGLISH, *knowledge.languages))
+        with naming("clients_file"):
+            registry = Registry.load(path, allow_http=True)
+            refuse_unknown_names(registry, knowledge.rules, (ENGLISH, *knowledge.languages))
 
 
 def _warnings(knowledge: Knowledge) -> tuple[str, ...]:
     """Returns what does not stop a start, with the codes of CDS_LOCAL_CODES if that is set."""
-    site = site_codes(knowledge.terms, codes=settings_from_environment().local_codes)
+    site = site_codes(knowledge.terms, codes=settings_from_environment().local_codes, named=naming)
     services = asking_for(knowledge, site).services.values()
     return long_searches(service.prefetch for service in services)
 

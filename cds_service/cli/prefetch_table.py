@@ -15,7 +15,7 @@ from cds_service.cli.replay import print_json
 from cds_service.knowledge.load import Service, load_knowledge
 from cds_service.pipeline import HOOKS
 from cds_service.records.site_codes import asking_for, site_codes
-from cds_service.settings import Settings, settings_from_environment
+from cds_service.settings import Settings, naming, settings_from_environment
 from cds_service.trust.registry import Client, ExtraSource, Registry
 
 _SMART = {
@@ -210,7 +210,7 @@ def _recipient(named: str, path: Path | None, settings: Settings) -> Recipient:
 
 def _services(settings: Settings, recipient: Recipient, wanted: str | None) -> list[Service]:
     knowledge = load_knowledge(settings.hooks_dir)
-    codes = site_codes(knowledge.terms, codes=settings.local_codes)
+    codes = site_codes(knowledge.terms, codes=settings.local_codes, named=naming)
     services = asking_for(knowledge, codes).services
     if wanted is not None and wanted not in services:
         raise click.BadParameter(f"there are: {', '.join(services)}", param_hint="--service")

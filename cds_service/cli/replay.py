@@ -29,12 +29,21 @@ from cds_service.protocol.wire import encode
 from cds_service.records.client import FhirClient
 from cds_service.records.recording import AT, RECORDED
 from cds_service.records.site_codes import asking_for, site_codes
-from cds_service.settings import settings_from_environment
+from cds_service.settings import named_hooks_dir, naming, settings_from_environment
 from cds_service.trust.deadline import Deadline
 from cds_service.trust.registry import Client
 
+
+def _or_of_settings(_: click.Context, __: click.Parameter, value: Path | None) -> Path | None:
+    """Returns the folder that is given, or else the one that CDS_HOOKS_DIR names."""
+    return value or named_hooks_dir()
+
+
 HOOKS_FOLDER = click.option(
-    "--hooks", type=click.Path(path_type=Path, file_okay=False), help="Another hooks/ folder."
+    "--hooks",
+    type=click.Path(path_type=Path, file_okay=False),
+    callback=_or_of_settings,
+    help="Another hooks/ folder. Default: CDS_HOOKS_DIR, else our own.",
 )
 FIXTURES_FOLDER = click.option(
     "--fixtures", type=click.Path(path_type=Path, file_okay=False), help="Another fixtures/ folder."
@@ -268,7 +277,7 @@ def offline_pipeline(hooks: Path, *, check_facts: bool = True) -> Pipeline:
 def site_pipeline(hooks: Path) -> Pipeline:
     """Returns one that knows the site's own codes, as the service does (CDS_LOCAL_CODES)."""
     settings, knowledge = settings_from_environment(), load_knowledge(hooks)
-    site = site_codes(knowledge.terms, settings.rxnorm_index, settings.local_codes)
+    site = site_codes(knowledge.terms, settings.rxnorm_index, settings.local_codes, naming)
     options = Options(local_codes=site.local)
     return Pipeline(asking_for(knowledge, site), SETTINGS, FhirClient(), options)
 

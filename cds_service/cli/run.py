@@ -10,6 +10,7 @@ import threading
 
 import click
 
+from cds_service.errors import SettingsError
 from cds_service.orders import r4b
 
 # Idle connections count too: a proxy must close its own after less than this time.
@@ -30,10 +31,11 @@ def load_later(loop: asyncio.AbstractEventLoop) -> None:
     loop.call_later(_LATER_S, thread.start)
 
 
-def bound_socket(host: str, port: int, option: str = "--port") -> socket.socket:
+def bound_socket(host: str, port: int, option: str = "--port", variable: str = "") -> socket.socket:
     """Returns a socket with this address that does not listen yet.
 
-    If the address cannot be used, it raises one clear line that names the option to change.
+    If the port cannot be used, it raises one clear line that names the option to change. If it is
+    the address, that is a wrong setting if a `variable` holds it, which the line then names.
     """
     bound = socket.socket(_family(host))
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -45,16 +47,19 @@ def bound_socket(host: str, port: int, option: str = "--port") -> socket.socket:
         raise click.ClickException(
             f"Port {port} needs more rights than this user has; try {_typed(option, 8643)}."
         ) from None
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # a name with a label that is too long is no OSError
         bound.close()
-        if error.errno != errno.EADDRINUSE:
-            raise click.ClickException(
-                f"{host} cannot be listened on: it is no address of this machine."
-            ) from None
+        if not isinstance(error, OSError) or error.errno != errno.EADDRINUSE:
+            raise _no_address(host, variable) from None
         raise click.ClickException(
             f"Port {port} on {host} is taken; try {_typed(option, port + 1)}."
         ) from None
     return bound
+
+
+def _no_address(host: str, variable: str) -> Exception:
+    text = f"{host} cannot be listened on: it is no address of this machine."
+    return SettingsError(f"{variable}: {text}") if variable else click.ClickException(text)
 
 
 def _typed(option: str, port: int) -> str:

@@ -61,7 +61,7 @@ from cds_service.cli.process import (
     share_arenas,
 )
 from cds_service.cli.run import HEADER_MS, bound_socket, load_later, tune_collector
-from cds_service.settings import Settings, settings_from_environment
+from cds_service.settings import Settings, folder_of, settings_from_environment
 from cds_service.telemetry import configure_logging, flush_log, release
 from cds_service.web.front import Front
 from cds_service.web.pages import start_page
@@ -110,7 +110,8 @@ def serve(workers: int) -> None:
     if settings.otlp_url:
         otlp.refuse_missing()
     refuse_wrong(settings, _base[0])
-    with bound_socket(settings.host, settings.port, "CDS_PORT") as listener, _metrics(settings):
+    listening = bound_socket(settings.host, settings.port, "CDS_PORT", "CDS_HOST")
+    with listening as listener, _metrics(settings):
         _serve(settings, workers, listener)
 
 
@@ -120,12 +121,14 @@ def _metrics(settings: Settings) -> Iterator[None]:
     if not settings.metrics_port:
         yield
         return
-    bound_socket(settings.metrics_host, settings.metrics_port, "CDS_METRICS_PORT").close()
+    host, port = settings.metrics_host, settings.metrics_port
+    bound_socket(host, port, "CDS_METRICS_PORT", "CDS_METRICS_HOST").close()
     with tempfile.TemporaryDirectory(prefix="hyponatremia-metrics-") as temporary:
         folder = Path(settings.metrics_dir or temporary)
-        metrics.forget(folder)
-        metrics.enable(folder)
-        metrics.serve(settings.metrics_host, settings.metrics_port)
+        with folder_of("metrics_dir", folder):
+            metrics.forget(folder)
+            metrics.enable(folder)
+        metrics.serve(host, port)
         yield
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
@@ -53,10 +54,20 @@ class SiteCodes(Struct, frozen=True, kw_only=True):
     )  # prefetch key -> tokens to search for
 
 
-def site_codes(terms: Terms, index: Path | None = None, codes: Path | None = None) -> SiteCodes:
-    """Read and check both files; TerminologyError names the file, and the line if it has lines."""
-    read = _local_codes(codes, terms) if codes is not None else _Read()
-    found = read_index(index) if index is not None else None
+def site_codes(
+    terms: Terms,
+    index: Path | None = None,
+    codes: Path | None = None,
+    named: Callable[[str], AbstractContextManager[None]] = lambda _: nullcontext(),
+) -> SiteCodes:
+    """Read and check both files; TerminologyError names the file, and the line if it has lines.
+
+    `named` puts the variable of a setting before it, if the files are those of the settings.
+    """
+    with named("local_codes"):
+        read = _local_codes(codes, terms) if codes is not None else _Read()
+    with named("rxnorm_index"):
+        found = read_index(index) if index is not None else None
     products = _of_known_drugs(found.products, terms) if found is not None else {}
     return SiteCodes(
         local=LocalCodes(

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from functools import partial
 
 from cds_service.errors import RegistryError, SettingsError
-from cds_service.settings import Settings
+from cds_service.settings import Settings, naming
 from cds_service.telemetry import log
 from cds_service.trust.client import Defaults
 from cds_service.trust.current import CurrentRegistry
@@ -104,14 +104,17 @@ def registry_of(
     """
     if settings.clients_file is None:
         return partial(Registry.empty, defaults_of(settings))
-    return CurrentRegistry(
-        settings.clients_file,
-        report=lambda text: log().warning("registry", reason=text),
-        check=partial(refuse_unknown_names, rules=frozenset(rules), languages=frozenset(languages)),
-        allow_http=settings.mode != "production",
-        need_keys=settings.mode == "production",
-        defaults=defaults_of(settings),
-    ).current
+    check = partial(refuse_unknown_names, rules=frozenset(rules), languages=frozenset(languages))
+    with naming("clients_file"):
+        registry = CurrentRegistry(
+            settings.clients_file,
+            report=lambda text: log().warning("registry", reason=text),
+            check=check,
+            allow_http=settings.mode != "production",
+            need_keys=settings.mode == "production",
+            defaults=defaults_of(settings),
+        )
+    return registry.current
 
 
 def defaults_of(settings: Settings) -> Defaults:
