@@ -7,8 +7,7 @@ import os
 import re
 import sys
 import tempfile
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -17,28 +16,20 @@ from pathlib import Path
 from typing import TextIO, get_args
 
 import click
-from msgspec import Struct
+from msgspec import Struct, to_builtins
 
 from cds_service.cli.db import open_database
+from cds_service.cli.ledger import ledger, open_ledger
 from cds_service.cli.manners import Group, did_you_mean
+from cds_service.cli.replay import print_json
 from cds_service.errors import RegistryError, SettingsError, StoreUnavailable
 from cds_service.feedback.figures import clients_of
 from cds_service.feedback.pseudonyms import Pseudonyms
 from cds_service.knowledge.languages import ENGLISH, only_signed
 from cds_service.knowledge.load import Knowledge, load_knowledge
-from cds_service.knowledge.names import Analyte
-from cds_service.protocol.request import Secret
-from cds_service.records.causes import shown as shown_with_cause
-from cds_service.records.client import Access, FhirClient
-from cds_service.records.gather import Ask, gather
-from cds_service.records.prefetch import Source
-from cds_service.records.reader import CallRecords, read_snapshot
-from cds_service.records.site_codes import asking_for, site_codes
 from cds_service.settings import Settings, naming, settings_from_environment
 from cds_service.store.figures import FigureTables
-from cds_service.terminology.vocabulary import Vocabulary, vocabulary
 from cds_service.trust.client import Client, Vendor
-from cds_service.trust.deadline import Deadline
 from cds_service.trust.egress import Destination, Unusable, addresses_of, destinations
 from cds_service.trust.jwt import LONGEST_LIFE_S, Refused, prove, read_token
 from cds_service.trust.keys import KeyCache
@@ -49,7 +40,6 @@ from cds_service.trust.registry import CLIENT_NAME, Registry, client_names
 _FILE_MODE = 0o600
 _LATELY_DAYS = 7
 _LONGEST_SHOWN = 200
-_TEST_S = 10.0
 OTHER = "other"
 # Limits that the software of a vendor has at every site (docs/security.md, docs/ehr/).
 _LIMITS = {
@@ -88,6 +78,19 @@ def _or_of_settings(_: click.Context, __: click.Parameter, value: Path | None) -
     return chosen
 
 
+def _given_token(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    """Returns the token itself; "-" reads it from standard input."""
+    return _bare(sys.stdin.read() if value == "-" else value).strip() if value else value
+
+
+_ACCESS_TOKEN = click.option(
+    "--access-token",
+    envvar="CDS_TEST_ACCESS_TOKEN",
+    callback=_given_token,
+    help="The token to read with ('access_token' of a call's fhirAuthorization); '-' reads it from "
+    "standard input. Default: CDS_TEST_ACCESS_TOKEN.",
+)
+_AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 _FILE = partial(click.option, "--file", "path", type=click.Path(path_type=Path, dir_okay=False))
 REGISTRY_FILE = _FILE(help="The registry. Default: CDS_CLIENTS_FILE.")
 _NAMED_FILE = _FILE(
@@ -324,11 +327,8 @@ def _settings_of_the_ehr(added: Client, settings: Settings, knowledge: Knowledge
     default="",
     help="A test patient's id: its records are searched as a hook call does, and only counted.",
 )
-@click.option(
-    "--access-token",
-    envvar="CDS_TEST_ACCESS_TOKEN",
-    help="The token for these searches ('access_token' of a call's fhirAuthorization).",
-)
+@_ACCESS_TOKEN
+@_AS_JSON
 @_NAMED_FILE
 def test(
     name: str,
@@ -336,6 +336,7 @@ def test(
     service: str,
     patient: str,
     access_token: str | None,
+    as_json: bool,
     path: Path,
 ) -> None:
     """Test a client's entry, its keys, a token, and its FHIR server.
@@ -347,13 +348,14 @@ def test(
     settings = settings_from_environment()
     registry = _load_registry(path, settings)
     tested = _client_named(registry, name)
+    found = open_ledger(as_json=as_json)
     known = load_knowledge(settings.hooks_dir)
     known = only_signed(known) if settings.require_signed else known
     refuse_unknown_names(registry, known.rules, (ENGLISH, *known.languages))
-    _report(True, f"the entry clients.{name} is sound")
+    ledger().check(True, f"the entry clients.{name} is sound")
     good = _keys_are_usable(tested)
     if token is None:
-        click.echo("  Give one of its tokens with --token to have its claims checked.")
+        ledger().note("Give one of its tokens with --token to have its claims checked.")
         good = _may_be_called(tested) and good
     else:
         given = sys.stdin.read() if token == "-" else token  # noqa: S105  # a dash is no secret
@@ -362,34 +364,34 @@ def test(
     if patient:
         good = _records_are_read(tested, service, patient, access_token, settings) and good
     _show_delivered(tested)
-    if not good:
-        raise SystemExit(1)
+    found.end(name, good=good)
 
 
 @client.command("probe")
 @click.argument("name")
 @click.option("--patient", required=True, help="The id of a test patient of that FHIR server.")
 @click.option("--service", default="hyponatremia-patient-view", show_default=True)
-@click.option(
-    "--access-token",
-    envvar="CDS_TEST_ACCESS_TOKEN",
-    help="The token to read with ('access_token' of a call's fhirAuthorization).",
-)
+@_ACCESS_TOKEN
+@_AS_JSON
 @_NAMED_FILE
-def probe(name: str, patient: str, service: str, access_token: str | None, path: Path) -> None:
+def probe(
+    name: str, patient: str, service: str, access_token: str | None, as_json: bool, path: Path
+) -> None:
     """Read one test patient as a hook call would, and say what came.
 
     For each query it shows how many resources came, in which form the server takes it, and what is
-    behind a failure: cut, refused (scopes), slow, a next link to another server, a private address
-    without allow_private, a certificate. Then it shows how much of it the rules can use. It prints
-    counts, no value of the record. Without --access-token it reads an open server
-    (open_access = true). Exit code 1 if a hook call would lack something.
+    behind a failure: cut, refused (with the scope that is needed), slow, a next link to another
+    server, a private address without allow_private, a certificate. Then it shows how much of it the
+    rules can use, and the codes of the sodium results that they cannot. It prints counts and codes,
+    no value of the record. Without --access-token it reads an open server (open_access = true).
+    Exit code 1 if a hook call would lack something.
     """
     settings = settings_from_environment()
     registry = _load_registry(path, settings)
     probed = _client_named(registry, name)
-    if not _records_are_read(probed, service, patient, access_token, settings):
-        raise SystemExit(1)
+    found = open_ledger(as_json=as_json)
+    good = _records_are_read(probed, service, patient, access_token, settings)
+    found.end(name, good=good)
 
 
 @client.command("arm")
@@ -435,13 +437,13 @@ def _show_delivered(tested: Client) -> None:
         return
     for one in found:
         if one.client.partition("/")[0] == tested.name:
-            click.echo(
-                f"  In {_LATELY_DAYS} days: {one.read} of {one.calls} calls brought a sodium "
+            ledger().note(
+                f"In {_LATELY_DAYS} days: {one.read} of {one.calls} calls brought a sodium "
                 f"({one.without} none, {one.unreadable} unreadable), "
                 f"{one.recognised} of {one.orders} selected orders were recognised."
             )
             for warning in one.warnings:
-                click.echo(f"  Warning: {warning}")
+                ledger().note(f"Warning: {warning}")
 
 
 def _tenants_of(tested: Client) -> list[str]:
@@ -456,18 +458,20 @@ def _keys_are_usable(tested: Client) -> bool:
         return _keys_listed(credentials.keys, "")
     url = credentials.jwks_url
     if not url:
-        return _report(False, "it has no keys: give issuer and one of jwks_url, jwks_file and keys")
+        return ledger().check(
+            False, "it has no keys: give issuer and one of jwks_url, jwks_file and keys"
+        )
     fetched = KeyCache().keys(url, "", allow_private=tested.allow_private)
     if fetched is None:
-        return _report(False, f"no usable key set at {url} (https, within 1 s, no redirect)")
+        return ledger().check(False, f"no usable key set at {url} (https, within 1 s, no redirect)")
     return _keys_listed(fetched, f" at {url}")
 
 
 def _keys_listed(keys: KeySet, place: str) -> bool:
     """Reports the keys, and those that are left out; one that is left out is no failure."""
-    _report(True, f"{len(keys.keys)} public keys{place}: {', '.join(keys.keys)}")
+    ledger().check(True, f"{len(keys.keys)} public keys{place}: {', '.join(keys.keys)}")
     for odd in keys.left_out:
-        click.echo(f"  left out: {odd}")
+        ledger().note(f"left out: {odd}")
     return True
 
 
@@ -478,14 +482,14 @@ def _token_passes(token: str, tested: Client, registry: Registry, url: str) -> b
         )
     except Refused as refusal:
         why = _WHY_REFUSED.get(refusal.reason, refusal.reason)
-        _report(False, f"the token is refused: {why}")
+        ledger().check(False, f"the token is refused: {why}")
         _show_side_by_side(token, tested, url)
         return False
     if proven.client.name != tested.name:
-        return _report(False, f"the token passes, but as clients.{proven.client.name}")
-    _report(True, f"the token passes for {url}")
+        return ledger().check(False, f"the token passes, but as clients.{proven.client.name}")
+    ledger().check(True, f"the token passes for {url}")
     if proven.slash:
-        click.echo("  Its 'aud' differs from that URL by a slash at the end, which is accepted.")
+        ledger().note("Its 'aud' differs from that URL by a slash at the end, which is accepted.")
     return _may_be_called(proven.client)
 
 
@@ -497,7 +501,9 @@ def _bare(given: str) -> str:
 
 def _may_be_called(named: Client) -> bool:
     """Reports the FHIR servers, and those whose address the service would refuse to call."""
-    good = _report(True, f"what it may read: {', '.join(named.fhir_bases) or 'nothing live'}")
+    good = ledger().check(
+        True, f"what it may read: {', '.join(named.fhir_bases) or 'nothing live'}"
+    )
     for destination in destinations(Registry(clients=(named,))):
         if destination.address:  # a name is looked up by `client probe`
             good = _is_called(destination) and good
@@ -508,7 +514,7 @@ def _is_called(destination: Destination) -> bool:
     try:
         addresses_of(destination)
     except Unusable as problem:
-        return _report(False, str(problem))
+        return ledger().check(False, str(problem))
     return True
 
 
@@ -534,11 +540,11 @@ def _show_side_by_side(text: str, tested: Client, url: str) -> None:
         ("tenant", claims.get("tenant"), " or ".join(credentials.tenants) or "anything"),
         ("sub", claims.get("sub"), credentials.subject or "anything"),
     ]
-    click.echo("  In the token, and below it what is accepted here:")
+    ledger().note("In the token, and below it what is accepted here:")
     for name, given, accepted in rows:
-        click.echo(f"    {name:<7} {_shown(given)}\n            {accepted}")
-    click.echo(
-        "  The accepted 'aud' follows CDS_PUBLIC_URL (or CDS_HOST and CDS_PORT) of this terminal; "
+        ledger().note(f"  {name:<7} {_shown(given)}\n            {accepted}")
+    ledger().note(
+        "The accepted 'aud' follows CDS_PUBLIC_URL (or CDS_HOST and CDS_PORT) of this terminal; "
         "they must be those of the service."
     )
 
@@ -561,78 +567,9 @@ def _time_of(value: object) -> object:
 def _records_are_read(
     tested: Client, service: str, patient: str, access_token: str | None, settings: Settings
 ) -> bool:
-    """Searches as a hook call does, and reports counts and forms; no value of the record."""
-    if not tested.fhir_bases:
-        return _report(False, "it names no FHIR server: give fhir_bases")
-    knowledge = load_knowledge(settings.hooks_dir)
-    site = site_codes(knowledge.terms, codes=settings.local_codes, named=naming)
-    services = asking_for(knowledge, site).services
-    if service not in services:
-        raise click.BadParameter(
-            f"there is no such service{did_you_mean(service, services)}", param_hint="--service"
-        )
-    ask = Ask(
-        templates=services[service].prefetch,
-        optional=services[service].optional,
-        patient_id=patient,
-        fhir_server=tested.fhir_bases[0],
-        token=Secret(access_token) if access_token else None,
-        client=tested,
-        now=datetime.now(UTC),
-    )
-    if not isinstance(ask.access, Access):
-        return _report(
-            False,
-            "its FHIR server wants a token: give --access-token, or open_access = true in the "
-            "entry if it reads without one",
-        )
-    fhir = FhirClient(ca_bundle=str(settings.ca_bundle) if settings.ca_bundle else None)
-    # Without the deadline of a call: a slow server is shown too.
-    began = time.monotonic()
-    sources = gather(ask, fhir, Deadline.after(_TEST_S)).sources
-    seconds = time.monotonic() - began
-    forms = fhir.forms(ask.access)
-    fhir.close()
-    keys = (*ask.templates, *tested.extra_sources)
-    shown = [_report_source(key, sources[key], forms.get(key)) for key in keys]
-    known = vocabulary(knowledge.terms, knowledge.fluids, knowledge.orders, site.local)
-    _show_usable(ask, sources, known)
-    within = seconds * 1000 < tested.deadline_ms
-    in_time = _report(within, f"all of it in {seconds:.1f} s (deadline_ms {tested.deadline_ms})")
-    return in_time and all(shown)
+    from cds_service.cli.probe import records_are_read  # it imports this module
 
-
-def _report_source(key: str, source: Source, form: str | None) -> bool:
-    asked = f", asked {form}" if form else ""
-    why = "" if source.missing is None else f": {shown_with_cause(source)}"
-    number = len(source.resources)
-    found = f"{number} resource{'' if number == 1 else 's'}"
-    return _report(source.holds_the_newest, f"{key}: {found}{asked}{why}")
-
-
-def _show_usable(ask: Ask, sources: Mapping[str, Source], known: Vocabulary) -> None:
-    """Prints how much of what came the rules can use; only counts."""
-    records = CallRecords(
-        patient_id=ask.patient_id,
-        now=ask.now or datetime.now(UTC),
-        bases=ask.client.names_of(ask.client.base_for(ask.fhir_server)),
-        sources=sources,
-    )
-    snapshot = read_snapshot(records, known)
-    sodium = sum(lab.analyte == Analyte.SODIUM for lab in snapshot.labs)
-    orders = len(snapshot.exposures)
-    click.echo(
-        f"  The rules can use {sodium} sodium results ({len(snapshot.dropped)} not: their code, "
-        f"unit, time or status), "
-        f"and {orders - snapshot.unrecognised} of {orders} medication orders."
-    )
-    if snapshot.dropped_foreign:
-        click.echo(f"  {snapshot.dropped_foreign} resources are of another patient.")
-
-
-def _report(good: bool, text: str) -> bool:
-    click.echo(("✓ " if good else "✗ ") + text)
-    return good
+    return records_are_read(tested, service, patient, access_token, settings)
 
 
 def _load_registry(path: Path, settings: Settings) -> Registry:
@@ -673,8 +610,9 @@ _MADE_BY = "# Made by `cds-service client egress` from the registry of clients; 
         "a NetworkPolicy by the addresses that the names have now."
     ),
 )
+@_AS_JSON
 @_NAMED_FILE
-def egress(kind: str, path: Path) -> None:
+def egress(kind: str, as_json: bool, path: Path) -> None:
     """Print firewall rules for the servers we call.
 
     These are the FHIR servers and key sets of clients.toml; database and name server are not in it.
@@ -686,6 +624,11 @@ def egress(kind: str, path: Path) -> None:
     with _named(path, settings):
         registry = Registry.load(path, allow_http=settings.mode != "production")
     wanted = destinations(registry)
+    if as_json:
+        if kind != "names":
+            raise click.UsageError("--json lists the names: give it without --format.")
+        print_json([to_builtins(one) for one in wanted])
+        return
     if kind == "cilium":
         text = _cilium(wanted)
     elif kind == "networkpolicy":

@@ -94,3 +94,36 @@ def shown(source: Source) -> str:
     code = cause(source)
     told = source.shown
     return told if not code or told.endswith(code) else f"{told}, {code}"
+
+
+_WORDS: Mapping[Missing, str] = {
+    Missing.TIMEOUT: "no answer in time",
+    Missing.FAILED: "the search failed",
+    Missing.UNREACHABLE: "it cannot be reached",
+    Missing.REFUSED: "refused",
+    Missing.TRUNCATED: "cut at a limit of pages",
+    Missing.IN_PART: "only a part could be read",
+    Missing.OLDER: "all newer results came, older ones are cut off",
+    Missing.LEFT_ALONE: "not asked, because the server kept failing",
+    Missing.VERSION: "its FHIR version is not R4",
+    Missing.NOT_READ: "not asked for",
+    Missing.NOT_APPLICABLE: "not asked, because it needs an encounter",
+    Missing.WARNED: "a warning came in place of results",
+    Missing.HIDDEN: "the user may not see all of it",
+    Missing.UNUSABLE: "something in it could not be used",
+    Missing.TOO_MUCH: "it was too much to work out in time",
+}
+
+
+def told(source: Source) -> str:
+    """Returns in words what a source lacks, each thing once: "refused, status 403"."""
+    if source.missing is None:
+        return ""
+    words = source.note or _WORDS[source.missing]
+    status = f", status {source.status}" if source.status else ""
+    code = cause(source)
+    told_already = code in (FAILED, BY_REASON[Missing.REFUSED], words) or code.startswith(
+        f"{STATUS}-"
+    )
+    more = "" if not code or told_already else f" ({code})"
+    return f"{words}{status}{more}"

@@ -197,9 +197,16 @@ def _dropped(
         why=why,
         status=observation.status.strip().lower(),
         shown=_shown_value(observation) if with_value else "",
+        code=_first_code(observation),
         time=result_time(observation, context.zone, context.now),
         before=drawn_before(observation, context.zone, context.now),
     )
+
+
+def _first_code(observation: Resource) -> str:
+    coded = first_concept(observation.code)
+    coding = next(iter(coded.codings), None) if coded is not None else None
+    return f"{coding.system}|{coding.code}" if coding is not None else ""
 
 
 def _components(observation: Resource, context: ReadContext) -> tuple[LabResult, ...]:

@@ -60,6 +60,7 @@ class DroppedResult(Struct, frozen=True, kw_only=True):
     why: Unused
     status: str  # FHIR status, trimmed, lower case
     shown: str = ""  # what came as its value: text out of the record
+    code: str = ""  # "system|code" of its first code
     time: Moment | None = None
     before: datetime | None = None  # without a time: it was drawn before this moment for certain
 

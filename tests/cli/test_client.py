@@ -249,10 +249,9 @@ def test_the_probe_tells_a_private_address_and_how_much_the_rules_can_use(
     assert "The rules can use 2 sodium results (0 not" in good.output
     assert "117" not in good.output
     assert private.exit_code == 1
-    assert (
-        "✗ sodium: 0 resources: failed: failed, no connection: its address is private, and the"
-        in (private.output)
-    )
+    assert "sodium, glucose" in private.output
+    assert ": 0 resources: no connection: its address is private, and the" in private.output
+    assert private.output.count("its address is private") == 1, "one cause, one line"
 
 
 def test_a_private_address_is_told_before_the_first_read(tmp_path: Path) -> None:
@@ -380,5 +379,98 @@ def test_test_names_the_status_of_a_search_that_the_fhir_server_refuses(
         refused = run("test", "mercy", "--file", file, "--patient", "p1", "--access-token", "t")
         no_token = run("test", "mercy", "--file", file, "--patient", "p1")
     assert refused.exit_code == no_token.exit_code == 1
-    assert "✗ conditions: 0 resources: failed: refused, status 403" in refused.output
+    assert (
+        "✗ conditions: 0 resources: refused, status 403: its token needs the scope "
+        "patient/Condition.read (.rs), or system/Condition.read (.rs)\n" in refused.output
+    )
     assert "✗ its FHIR server wants a token: give --access-token" in no_token.output
+
+
+LOCAL = {
+    "code": {"coding": [{"system": "urn:lab", "code": "2951-2", "display": "Sodium SENTINEL"}]},
+}
+
+
+def _probed(folder: Path, monkeypatch: pytest.MonkeyPatch, *more: str, status: int = 0) -> Result:
+    """Probes a server with a sodium of a code that nothing knows, and some failing searches."""
+    monkeypatch.setenv("CDS_MODE", "development")
+    records = (RECORDS[0], RECORDS[1], {**sodium("119", 20), **LOCAL, "id": "local"})
+
+    def fails(asked: Asked) -> int | None:
+        return status if status and asked.kind == "Observation" else None
+
+    with picky(records, fails) as server:
+        file = live_entry(folder, server)
+        return run("probe", "mercy", "--file", file, "--patient", "p1", *more)
+
+
+def test_the_probe_names_the_code_of_a_result_that_no_rule_can_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = _probed(tmp_path, monkeypatch, "--access-token", "t").output
+    assert "    not used: urn:lab|2951-2 (1): its code is not known." in found
+    assert "119" not in found
+    assert "SENTINEL" not in found
+
+
+@pytest.mark.parametrize("status", [404, 500, 403, 401])
+def test_the_probe_says_each_cause_once_and_for_all_its_keys(
+    status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = _probed(tmp_path, monkeypatch, "--access-token", "t", status=status).output
+    told = [line for line in found.splitlines() if line.startswith("✗") and str(status) in line]
+    assert len(told) == 1, found
+    assert told[0].count(str(status)) == 1
+    assert told[0].startswith("✗ sodium, glucose, labs, ")
+    assert ("patient/Observation.read (.rs), or system/" in told[0]) == (status == 403)
+
+
+def test_the_scope_has_the_name_that_the_guide_of_its_vendor_gives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CDS_MODE", "development")
+    with picky(RECORDS, lambda asked: 403 if asked.kind == "Condition" else None) as server:
+        file = Path(live_entry(tmp_path, server))
+        file.write_text(file.read_text() + 'vendor = "epic"\n')
+        asked = ("probe", "mercy", "--file", str(file), "--patient", "p1", "--access-token", "t")
+        found = run(*asked).output
+    assert "needs the scope Condition.Search (Problems) (R4), Condition.Search (Enc" in found
+
+
+def test_the_access_token_is_read_from_standard_input(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CDS_MODE", "development")
+    with picky(RECORDS, lambda asked: None) as server:
+        file = live_entry(tmp_path, server)
+        asked = ("probe", "mercy", "--file", file, "--patient", "p1", "--access-token", "-")
+        assert run(*asked, typed="Bearer typed-in\n").exit_code == 0
+        assert {one.headers["Authorization"] for one in server.asked} == {"Bearer typed-in"}
+
+
+@pytest.mark.parametrize("command", ["test", "probe"])
+def test_the_variable_of_the_access_token_is_in_the_help(command: str) -> None:
+    assert "CDS_TEST_ACCESS_TOKEN" in run(command, "--help").output
+
+
+def test_the_probe_prints_one_json_object(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    result = _probed(tmp_path, monkeypatch, "--access-token", "t", "--json")
+    found = json.loads(result.output)
+    assert result.exit_code == 0
+    assert found["good"]
+    assert found["client"] == "mercy"
+    assert found["sources"]["sodium"]["resources"] == 2
+    assert found["dropped"] == [{"code": "urn:lab|2951-2", "reason": "code", "number": 1}]
+    refused = _probed(tmp_path, monkeypatch, "--access-token", "t", "--json", status=403)
+    assert refused.exit_code == 1
+    source = json.loads(refused.output)["sources"]["sodium"]
+    assert (source["cause"], source["status"], source["good"]) == ("token-refused", 403, False)
+
+
+def test_client_test_prints_one_json_object(registry: Path) -> None:
+    good = run("test", "mercy", "--token", token(), "--json")
+    bad = run("test", "mercy", "--token", token(exp=1), "--json")
+    assert (good.exit_code, bad.exit_code) == (0, 1)
+    assert json.loads(good.output)["good"] is True
+    told = [check for check in json.loads(bad.output)["checks"] if not check["good"]]
+    assert "the token is refused" in told[0]["text"]

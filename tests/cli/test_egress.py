@@ -181,3 +181,14 @@ def test_an_address_in_the_registry_needs_no_name_server(tmp_path: Path, names: 
         ["10.1.2.3/32"],
         ["fd12::7/128"],
     ]
+
+
+def test_the_servers_are_printed_as_json(tmp_path: Path) -> None:
+    path = tmp_path / "clients.toml"
+    path.write_text(REGISTRY)
+    asked = ["client", "egress", "--file", str(path), "--json"]
+    rows = msgspec.json.decode(CliRunner().invoke(cli, asked).output)
+    assert {(row["host"], row["port"]) for row in rows} == CALLED
+    assert rows[0]["clients"] == ["mercy"]
+    wrong = CliRunner().invoke(cli, [*asked, "--format", "cilium"])
+    assert wrong.exit_code == 2
