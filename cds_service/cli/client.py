@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import re
+import shlex
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -193,7 +194,9 @@ def add(
     _refuse_taken(name, path)
     added = _append(path, new, settings)
     click.echo(f"clients.{name} is in {path.name}.\n")
-    click.echo(_settings_of_the_ehr(added, settings, load_knowledge(settings.hooks_dir)))
+    where = "" if path == settings.clients_file else f" --file {shlex.quote(str(path))}"
+    knowledge = load_knowledge(settings.hooks_dir)
+    click.echo(_settings_of_the_ehr(added, settings, knowledge, where))
 
 
 def _asked(question: str, option: str, default: str | None = None) -> str:
@@ -264,8 +267,13 @@ def _quoted(text: str) -> str:
     return '"' + "".join(c if c.isprintable() else f"\\U{ord(c):08X}" for c in plain) + '"'
 
 
-def _settings_of_the_ehr(added: Client, settings: Settings, knowledge: Knowledge) -> str:
-    """Returns the settings that the EHR's analyst must type in, as lines to hand over."""
+def _settings_of_the_ehr(
+    added: Client, settings: Settings, knowledge: Knowledge, where: str
+) -> str:
+    """Returns the settings that the EHR's analyst must type in, as lines to hand over.
+
+    `where` is the option that names the registry to the commands that follow, if it needs one.
+    """
     credentials = added.credentials
     base = settings.base_url
     audiences = ", ".join(credentials.audiences) or "the URL of the service that is called"
@@ -291,7 +299,10 @@ def _settings_of_the_ehr(added: Client, settings: Settings, knowledge: Knowledge
     if by_discovery:
         rows.append(("prefetch", "as discovery says; for EHRs that do not read it:"))
     rows += [
-        ("" if by_discovery else "prefetch", f"cds-service prefetch-table --client {added.name}"),
+        (
+            "" if by_discovery else "prefetch",
+            f"cds-service prefetch-table --client {added.name}{where}",
+        ),
         ("scopes", "read access to Patient, Encounter, Observation, Condition and"),
         ("", "MedicationRequest, and for order-select and order-sign the scope for"),
         ("", "unsigned orders"),
@@ -305,8 +316,8 @@ def _settings_of_the_ehr(added: Client, settings: Settings, knowledge: Knowledge
         "On the EHR's side, type in:",
         *(f"  {label:<{wide}}  {text}" for label, text in rows),
         "",
-        f"Then: cds-service client test {added.name} --token <a token of the EHR>",
-        f"      cds-service client probe {added.name} --patient <the id of a test patient>",
+        f"Then: cds-service client test {added.name}{where} --token <a token of the EHR>",
+        f"      cds-service client probe {added.name}{where} --patient <the id of a test patient>",
     ]
     if not settings.public_url:
         lines += ["", "These URLs are of this machine: set CDS_PUBLIC_URL to the one EHRs reach."]

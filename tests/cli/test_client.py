@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -474,3 +476,24 @@ def test_client_test_prints_one_json_object(registry: Path) -> None:
     assert json.loads(good.output)["good"] is True
     told = [check for check in json.loads(bad.output)["checks"] if not check["good"]]
     assert "the token is refused" in told[0]["text"]
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["--file", "CDS_CLIENTS_FILE"])
+def test_the_commands_that_add_prints_run_as_printed(
+    named: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CDS_MODE", "development")
+    file = tmp_path / "a folder" / "clients.toml"
+    monkeypatch.delenv("CDS_CLIENTS_FILE", raising=False)
+    if not named:
+        monkeypatch.setenv("CDS_CLIENTS_FILE", str(file))
+    more = ("--file", str(file)) if named else ()
+    shown = run(*ANNE, "--jwks-url", "https://anne.example/jwks", *more).output
+    printed = re.findall(r"cds-service ((?:client|prefetch-table) .*)", shown)
+    assert len(printed) == 3
+    for line in printed:
+        command = shlex.split(re.sub(r"<[^>]*>", "x", line))
+        told = CliRunner().invoke(cli, [*command, *(["--help"] if command[0] == "client" else [])])
+        assert told.exit_code == 0, told.output
+        assert ("--file" in command) == named
+        assert not named or command[command.index("--file") + 1] == str(file)
