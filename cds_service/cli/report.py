@@ -37,6 +37,8 @@ from cds_service.feedback.report_table import (
     client_cells,
     leading_reason,
     narrow_cells,
+    origin_words,
+    period_words,
     report_csv,
     row_cells,
     usage_words,
@@ -235,9 +237,10 @@ def _reasons(knowledge: Knowledge) -> Reasons:
 
 def show_figures(counted: Figures, console: Console, labels: Mapping[str, str]) -> None:
     """Prints the report; `labels` by kind of suggestion. Below 150 columns it has fewer columns."""
+    console.print(origin_words(counted, release()))
     console.print(usage_words(counted.usage), "", sep="\n")
     if not counted.rules:
-        console.print(f"No rule has fired since {counted.since:%-d %B %Y}.")
+        console.print(f"No rule has fired {period_words(counted)}.")
     else:
         _print_rules(counted, console, labels)
     if counted.unmatched:
@@ -254,7 +257,7 @@ def show_figures(counted: Figures, console: Console, labels: Mapping[str, str]) 
 
 
 def _table(counted: Figures) -> Table:
-    title = f"What became of the cards since {counted.since:%-d %B %Y} (UTC)"
+    title = f"What became of the cards {period_words(counted)}"
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for name in COLUMNS[:_TEXT_COLUMNS]:
         table.add_column(name, no_wrap=True)
@@ -280,7 +283,7 @@ def _print_rules(counted: Figures, console: Console, labels: Mapping[str, str]) 
 
 def _narrow(counted: Figures) -> Table:
     """Returns the table for 80 columns: fewer columns, and no heading over several lines."""
-    title = f"What became of the cards since {counted.since:%-d %B %Y} (UTC)"
+    title = f"What became of the cards {period_words(counted)}"
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for name in NARROW_COLUMNS:
         table.add_column(

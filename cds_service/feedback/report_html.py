@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 
@@ -26,11 +26,10 @@ from cds_service.feedback.report_table import (
     chosen_rows,
     client_cells,
     duration,
+    knowledge_words,
     percent,
     row_cells,
 )
-
-SHOWN_DIGITS = 16  # of a hash, as in the log
 
 _OUTCOMES = (
     ("accepted", "yes"),
@@ -65,7 +64,7 @@ def report_page(
         period=f"{figures.since:%-d %B %Y} to {figures.until:%-d %B %Y, %H:%M} UTC",
         client=f"client {client}" if client else "all clients",
         release=release,
-        knowledge=_knowledge(figures.usage.knowledge),
+        knowledge=knowledge_words(figures.usage.knowledge),
         tiles=[*_usage_tiles(figures.usage), *_tiles(total, figures.unmatched)],
         outcome_styles=_OUTCOMES,
         outcomes=_outcome_bars(figures, names),
@@ -118,12 +117,6 @@ def _tiles(total: RuleFigures, unmatched: int) -> list[tuple[str, str]]:
         (duration(total.median_seconds), "median time to action"),
         (f"{unmatched:,}", "feedback on unknown cards"),
     ]
-
-
-def _knowledge(hashes: Iterable[str]) -> str:
-    """Returns with which hooks/ the calls were answered, as `/health` and the log name it."""
-    shown = ", ".join(sorted(one[:SHOWN_DIGITS] for one in hashes))
-    return f"hooks/ {shown}" if shown else "no call"
 
 
 def _outcome_bars(figures: Figures, names: Mapping[str, str]) -> Markup:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from cds_service.feedback.arms import FOLLOWED, Arms, Difference
 from cds_service.feedback.figures import ClientFigures, Figures, RuleFigures, Usage
@@ -87,6 +87,25 @@ def usage_words(usage: Usage) -> str:
         f"{_many(usage.charts, 'chart')}, {_many(usage.users, 'user')}. "
         f"Cards sent: {sent}{per_100}. Could not be checked: {lacking}."
     )
+
+
+SHOWN_DIGITS = 16  # of a hash, as in the log
+
+
+def period_words(figures: Figures) -> str:
+    """Returns the first and the last day of the figures, as a heading says them."""
+    return f"from {figures.since:%-d %B %Y} to {figures.until:%-d %B %Y} (UTC)"
+
+
+def origin_words(figures: Figures, release: str) -> str:
+    """Returns which release counted, and with which hooks/ the calls were answered."""
+    return f"Release {release}; {knowledge_words(figures.usage.knowledge)}."
+
+
+def knowledge_words(hashes: Iterable[str]) -> str:
+    """Returns with which hooks/ the calls were answered, as `/health` and the log name it."""
+    shown = ", ".join(sorted(one[:SHOWN_DIGITS] for one in hashes))
+    return f"hooks/ {shown}" if shown else "no call"
 
 
 def _many(number: int, what: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from cds_service.cli import cli
 from cds_service.errors import SettingsError
 from cds_service.store.engine import open_database, sqlite_url
 from cds_service.store.feedback import FeedbackTable
+from cds_service.telemetry import release
 from tests.databases import Server
 from tests.feedback.simulated import fill
 
@@ -82,6 +83,26 @@ def test_the_last_day_of_the_report_cannot_be_before_its_first() -> None:
             "rules"
         ]
         == []
+    )
+
+
+@pytest.mark.usefixtures("filled")
+def test_the_table_says_release_knowledge_and_both_days_in_80_columns(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    last = datetime.now(UTC) - timedelta(days=2)
+    first = last - timedelta(days=20)
+    shown = run("report", "--since", f"{first:%Y-%m-%d}", "--until", f"{last:%Y-%m-%d}")
+    words = " ".join(shown.split())
+    assert f"from {first:%-d %B %Y} to {last:%-d %B %Y} (UTC)" in words
+    assert f"Release {release()}; " in words
+    found = json.loads(run("report", "--json"))["usage"]["knowledge"]
+    assert all(one[:16] in words for one in found)
+    assert "since" not in words
+    assert max(map(len, shown.splitlines())) <= 80
+    assert "from 1 January 2019 to 2 January 2019" in run(
+        "report", "--since", "2019-01-01", "--until", "2019-01-02"
     )
 
 
