@@ -15,7 +15,7 @@ from cds_service.cli.replay import HOOKS_FOLDER, offline_pipeline, print_json
 from cds_service.cli.review_examples import shown_examples
 from cds_service.demo.stories import default_fixtures_dir, load_stories
 from cds_service.errors import SettingsError
-from cds_service.knowledge.basis import basis_text
+from cds_service.knowledge.basis import basis_text, evidence_counts
 from cds_service.knowledge.examples import NAME as EXAMPLES
 from cds_service.knowledge.examples import examples_text
 from cds_service.knowledge.languages import ENGLISH, Language, missing_words
@@ -68,7 +68,7 @@ def check(hooks: Path | None, as_json: bool, to_sign: str | None) -> None:
     counts = {
         "services": len(knowledge.services),
         "rules": len(knowledge.rules),
-        "numbers": len(knowledge.thresholds),
+        "numbers": sum(evidence_counts(knowledge).values()),  # with those of a profile
         "drugs": len(knowledge.terms.drugs),
         "problems": len(knowledge.terms.concepts),
         "analytes": len(knowledge.terms.labs),
