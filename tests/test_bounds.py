@@ -177,7 +177,7 @@ def test_rules_are_asked_about_so_many_orders_and_the_rest_is_no_silence() -> No
 def test_a_card_says_how_many_orders_were_not_read() -> None:
     salt = bodies.order(999, "sodium chloride 3 % 500 mL infusion", "draft")
     found = answer(ordered([salt, *harmless(MAX_SELECTED + 6)], MAX_SELECTED + 7))
-    assert "Not read: 7 more orders of this call." in found.cards[0]["detail"]
+    assert "Not read: 7 more of the orders of this call." in found.cards[0]["detail"]
 
 
 def test_signing_asks_about_as_many_orders_and_the_rest_is_no_silence() -> None:
