@@ -79,7 +79,9 @@ def test_no_card_contradicts_how_long_the_drug_was_taken(
     assert not keys & (GENTLY if lately else AT_ONCE)
 
 
-@pytest.mark.parametrize("name", SHORT)
+@pytest.mark.parametrize(
+    "name", [one for one in SHORT if one not in ("paroxetine", "fluoxetine")]
+)  # the same drug is one chain of orders
 @pytest.mark.parametrize(
     "before",
     [
@@ -91,8 +93,6 @@ def test_no_card_contradicts_how_long_the_drug_was_taken(
     ids=["stopped before", "taken beside", "undated", "stopped weeks before"],
 )
 def test_after_a_like_drug_it_is_tapered(name: str, before: Order) -> None:
-    if name in ("paroxetine", "fluoxetine"):
-        pytest.skip("the same drug is one chain of orders")
     case = taking(began(name, 8), before).case()
     [drug] = [e.drug for e in case.exposures.active if e.drug.name == name]
     assert never_abruptly(case, drug)
