@@ -247,7 +247,8 @@ def _seizure_first(case: Case, order: Order, drugs: Iterable[DrugMatch]) -> Find
     if not lowering_it or acute is None or not seizes:
         return None
     drug = lowering_it[0].name
-    gently = same_group_lines(case, lowering_it[0]) or [line("not-abruptly", drug=drug)]
+    goes_on = [line("not-abruptly", drug=drug)] if taken(case, lowering_it[0]) else []
+    gently = same_group_lines(case, lowering_it[0]) or goes_on
     return card(
         "info",
         "seizure",

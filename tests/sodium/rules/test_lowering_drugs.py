@@ -168,15 +168,15 @@ SCENES = (
         order=selected("carbamazepine"),
         story=ward("118", problems=(SEIZURE,)),
         fires={"OS-LOW": "info seizure"},
-        shows=("order-symptom", "seizure-other-drug", "not-abruptly"),
-        hides=("check-not-delay", "antiseizure-choice"),
+        shows=("order-symptom", "seizure-other-drug"),
+        hides=("check-not-delay", "antiseizure-choice", "not-abruptly"),
     ),
     Scene(
         says="a seizure of today at 118: no higher dose of carbamazepine that is taken",
         order=selected("carbamazepine"),
         story=ward("118", problems=(SEIZURE,), orders=(order("carbamazepine", days=30),)),
         fires={"OS-LOW": "info seizure"},
-        shows=("order-symptom", "seizure-other-drug"),
+        shows=("order-symptom", "seizure-other-drug", "not-abruptly"),
         hides=("check-not-delay",),
     ),
     Scene(
