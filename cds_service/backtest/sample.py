@@ -130,7 +130,7 @@ def write_drawing(run: Run, drawing: Drawing) -> Path:
 def read_drawing(run: Run, sample: str = "") -> Drawing:
     """Returns the newest drawing of a run, or the earlier one that answers name.
 
-    It is the newest one too if there is none of that name. BacktestError if no cards were drawn.
+    If no drawing has that name, it is the newest one. BacktestError if no cards were drawn.
     """
     try:
         newest = _drawing((run.folder.private / SAMPLE).read_bytes())

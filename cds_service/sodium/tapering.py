@@ -18,10 +18,12 @@ def never_abruptly(case: Case, drug: DrugMatch) -> bool:
 def begun_lately(case: Case, drug: DrugMatch) -> bool:
     """Returns whether an antidepressant was begun days ago, so that it needs no taper.
 
-    A start that is not known, the day of the admission (it may carry on what was taken at home)
-    and an antidepressant that was taken before it leave that in doubt.
+    A start that is not known, the day of the admission (it may carry on what was taken at home),
+    an antidepressant that was taken before it and a list of medicines that was not read to its end
+    leave that in doubt.
     """
-    if drug.cls not in case.sets.tapered_after_weeks:
+    read = case.snapshot.complete("medications")
+    if not read or drug.cls not in case.sets.tapered_after_weeks:
         return False
     taken = next((e for e in case.exposures.active if e.drug.name == drug.name), None)
     if taken is None or taken.since is None:

@@ -86,7 +86,7 @@ def finish(response: Response) -> Response:
     here, now = runtime(), time.monotonic()
     entry: CallLog | None = g.get("call_log")
     seconds = now - g.get("began", now)
-    # What cannot be a label: a service that is none of ours.
+    # A service that is not ours cannot be a label.
     service = called_service() or _UNKNOWN_SERVICE
     metrics.count("cds_calls", service, str(response.status_code))
     metrics.count("cds_client_calls", whose(), str(response.status_code))

@@ -36,7 +36,7 @@ _CALLED = "chromium-headless-shell", "chromium", "chromium-browser", "google-chr
 
 
 def chromium_path() -> str:
-    """Returns the browser that CHROMIUM names or that is installed; empty if there is none."""
+    """Returns the browser that CHROMIUM names, else an installed one, else an empty text."""
     named = os.environ.get("CHROMIUM", "")
     return named or next(filter(None, map(shutil.which, _CALLED)), "")
 

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from cds_service.engine.cards import FACE_BULLETS
 from cds_service.engine.finding import Finding, Line
+from cds_service.knowledge.names import Missing
 from cds_service.sodium.rules.book import BOOK
 from cds_service.sodium.snapshot import Order
 from cds_service.sodium.tapering import begun_lately, never_abruptly
@@ -147,3 +148,15 @@ SCENES = (
 @table(SCENES)
 def test_a_renewal_is_told_by_how_long_it_was_taken(scene: Scene) -> None:
     scene.check()
+
+
+@pytest.mark.parametrize("why", [Missing.FAILED, Missing.TIMEOUT, Missing.TRUNCATED])
+@pytest.mark.parametrize("key", ["medications", "pastMedications"])
+@pytest.mark.parametrize("name", SHORT)
+def test_a_list_that_was_not_read_to_its_end_leaves_the_start_in_doubt(
+    name: str, key: str, why: Missing
+) -> None:
+    """The order may renew what was taken for years, and a sudden stop would harm."""
+    case = taking(began(name, 8), missing={key: why}).case()
+    [drug] = [e.drug for e in case.exposures.active]
+    assert never_abruptly(case, drug)
