@@ -8,7 +8,7 @@ import queue
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Any, NamedTuple
 
@@ -84,6 +84,7 @@ class Recorder:
         self._pid = 0
         self._pending: list[CallRecord] = []
         self._threadless = False
+        self._written = 0  # calls whose rows are written, since the start
         self._dropped_at = float("-inf")
         self.dropped = 0
 
@@ -133,12 +134,30 @@ class Recorder:
 
     def flush(self, seconds: float) -> bool:
         """Waits at most so long until everything is written; returns True if it is."""
+        self._hurried(lambda: not self.waiting, seconds)
+        return not self.waiting
+
+    def catch_up(self, seconds: float) -> None:
+        """Waits at most so long until the rows of the calls up to now are written.
+
+        Later calls are not waited for, so that this ends while calls keep coming. It ends at once
+        if nothing can be written now.
+        """
+        mine = self.waiting + self._written  # in this order it is never too low
+
+        def done() -> bool:
+            if self._threadless or self._database.problem:
+                return True
+            return self._written >= mine or not self.waiting
+
+        self._hurried(done, seconds)
+
+    def _hurried(self, done: Callable[[], bool], seconds: float) -> None:
         until = time.monotonic() + seconds
-        self._hurry.set()
-        while self.waiting and time.monotonic() < until:
+        while not done() and time.monotonic() < until:
+            self._hurry.set()  # another thread that waited may have cleared it
             time.sleep(0.01)
         self._hurry.clear()
-        return not self.waiting
 
     def close(self, seconds: float = 5.0) -> None:
         """Waits at most so long for the rows that are left, and ends the thread."""
@@ -171,6 +190,7 @@ class Recorder:
             metrics.show("cds_store_up", 0 if self._database.problem else 1)
 
     def _forget_written(self) -> None:
+        self._written += len(self._pending)  # before `waiting` falls: see `catch_up`
         for _ in self._pending:
             self._queue.task_done()
         self._pending = []

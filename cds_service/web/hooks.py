@@ -22,6 +22,7 @@ from cds_service.protocol.request import HookRequest, hook_request
 from cds_service.protocol.wire import decode
 from cds_service.records.causes import cause
 from cds_service.records.fhir_types import decode_call
+from cds_service.store.desk import FEEDBACK_S
 from cds_service.telemetry import correlation_id, log
 from cds_service.trust.deadline import Deadline
 from cds_service.trust.registry import Client, claimed_issuer
@@ -122,6 +123,8 @@ def feedback(service_id: str) -> Response:
     g.body = raw_body(request, FEEDBACK_LIMIT)
     received = feedback_items(decode(g.body), here.clock())
     tenant = client.tenant if client else ANONYMOUS
+    # The next call knows an answer only beside the rows of its card, which may wait to be written.
+    here.recorder.catch_up(FEEDBACK_S)
     stored = here.inbox.keep(service.id, received.items, here.clock(), tenant)
     log().info("feedback", service=service.id, count=stored, status=200)
     answer: dict[str, Any] = {"status": "ok", "received": len(received.items)}

@@ -17,6 +17,7 @@ from cds_service.feedback.suppression import Grounds, answered_by, still_covers,
 from cds_service.store.shown import ShownCard
 from tests.conftest import NOW
 from tests.feedback.deployments import PATIENT_VIEW, a_call, close, deployment, feedback, settle
+from tests.patience import PATIENCE_S
 from tests.sodium.cases import limits
 from tests.sodium.rules.cases import a_case
 
@@ -164,6 +165,19 @@ def test_an_answered_card_stays_away_from_its_reader_only(
     answer(app, a_call(story), NOW)
     assert topics(app, a_call(story)) == []
     assert topics(app, a_call(story, user="Practitioner/8")) == ["sodiumMildSymptomatic"]
+
+
+def test_an_answer_is_known_to_the_very_next_call(
+    app: Flask, stories: dict[str, Story], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows of cards are written later than they are shown; a quick click was forgotten."""
+    monkeypatch.setattr("cds_service.store.recorder._GATHER_S", 60)
+    monkeypatch.setattr("cds_service.web.hooks.FEEDBACK_S", PATIENCE_S)
+    call, web = a_call(stories["cramps-in-siadh"]), app.test_client()
+    (card,) = web.post(PATIENT_VIEW, json=call).get_json()["cards"]
+    sent = feedback(card["uuid"], "overridden", NOW)
+    assert web.post(f"{PATIENT_VIEW}/feedback", json=sent).status_code == 200
+    assert web.post(PATIENT_VIEW, json=call).get_json()["cards"] == []
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ FIXTURES = CHECKOUT if CHECKOUT.is_dir() else WHEEL
 HOOKS = "patient-view", "order-select", "order-sign", "encounter-discharge"
 STAY = "discharge-at-128"  # a story of an inpatient
 PROFILES = "aasld", "european"
+REMEMBERS = "remembers"  # the client with suppression
 KEYS = "patient", "encounter", "sodium", "glucose", "labs", "conditions", "medications"
 Body = dict[str, Any]
 
@@ -111,8 +112,15 @@ def borrowed(lender: str, key: str, body: Body) -> object:
 
 
 def sent(body: Body, client: str, name: str, *, keep_instance: bool = False) -> str:
-    """The body becomes the text that a client sends, with an id of its own for each call."""
+    """The body becomes the text that a client sends, with an id of its own for each call.
+
+    A client that remembers has a user of its own for each call: whether the rows of the call before
+    are written already may not decide an answer.
+    """
     whole = dict(body)
+    if client == REMEMBERS:
+        user = sha256(f"user {name}".encode()).hexdigest()[:12]
+        whole["context"] = {**whole["context"], "userId": f"Practitioner/{user}"}
     if not keep_instance and "hookInstance" in whole:
         digest = sha256(f"golden {name}".encode()).hexdigest()
         whole["hookInstance"] = f"{digest[:8]}-{digest[8:12]}-{digest[12:16]}-{digest[16:28]}"

@@ -11,6 +11,7 @@ from tests.golden.answering import CARD, WAIT, Call
 from tests.golden.bodies import (
     KEYS,
     PROFILES,
+    REMEMBERS,
     Body,
     blank,
     clients,
@@ -202,13 +203,16 @@ def _ward(name: str) -> Iterator[Call]:
 
 
 def _feedback(number: str) -> Iterator[Call]:
-    """Cards are answered, and the charts opened again: what stays away, and what is stored."""
+    """Charts are opened again, before and after their cards are answered."""
     asked = [
-        made(f"feedback/{number}/{story}-{kind}", "first", "remembers", body)
+        made(f"feedback/{number}/{story}-{kind}", "first", REMEMBERS, body)
         for story in stories()[int(number) :: FEEDBACK_BATCHES]
         for kind, body in (("chart", blank(story)), ("own", own(story)))
     ]
     yield from asked
+    yield Call("", "", "hospital", WAIT, "")
+    for call in asked:
+        yield replace(call, name="repeated")
     yield Call("", "", "hospital", WAIT, "")
     for call in asked:
         yield replace(call, name="feedback", service=f"{call.service}/feedback", body=_OVERRIDDEN)

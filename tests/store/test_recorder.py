@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from cds_service.errors import StoreUnavailable
 from cds_service.store.engine import Database, make_engine, open_database, upgrade
 from cds_service.store.recorder import CallRecord, Recorder, Tally
 from cds_service.store.tables import AUDIT, ISSUED, TALLY
@@ -70,6 +72,51 @@ def test_who_waits_for_the_rows_does_not_wait_for_calls_to_go_with_them(
     recorder.put(a_call("the last before the stop"))
     assert recorder.flush(PATIENCE_S)
     assert rows(database, AUDIT) == 1
+
+
+def test_catching_up_ends_while_calls_keep_coming(
+    database: Database, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A busy worker's queue is never empty, and the answer to feedback would wait for that."""
+    monkeypatch.setattr("cds_service.store.recorder._GATHER_S", 60)
+    for n in range(3):
+        recorder.put(a_call(f"before-{n}"))
+    write = recorder._write_once
+
+    def another_comes(records: Any) -> None:
+        recorder.put(a_call(f"later-{time.monotonic()}"))
+        write(records)
+
+    monkeypatch.setattr(recorder, "_write_once", another_comes)
+    began = time.monotonic()
+    recorder.catch_up(PATIENCE_S)
+    monkeypatch.setattr(recorder, "_write_once", write)
+    assert time.monotonic() - began < PATIENCE_S
+    assert rows(database, AUDIT) >= 3
+
+
+@pytest.mark.parametrize("trouble", ["database", "threads"])
+def test_catching_up_does_not_wait_for_what_cannot_write(
+    database: Database, recorder: Recorder, monkeypatch: pytest.MonkeyPatch, trouble: str
+) -> None:
+    if trouble == "threads":
+        monkeypatch.setattr("threading.Thread.start", _no_thread)
+    else:
+        monkeypatch.setattr(database, "problem", "unreachable")
+        monkeypatch.setattr(recorder, "_write_once", _refused)
+    recorder.put(a_call("waits"))
+    began = time.monotonic()
+    recorder.catch_up(PATIENCE_S)
+    assert time.monotonic() - began < PATIENCE_S
+    assert recorder.waiting == 1
+
+
+def _no_thread(thread: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
+
+
+def _refused(records: object) -> None:
+    raise StoreUnavailable("unreachable")
 
 
 def test_a_call_that_is_written_twice_counts_once(database: Database, recorder: Recorder) -> None:
