@@ -124,6 +124,11 @@ class Settings(BaseSettings):
     metrics_dir: Path | None = Field(
         None, description="Folder for the workers' counts; empty: a temporary one"
     )
+    log_level: Literal["info", "warning", "error"] = Field(
+        "info",
+        description="Lowest level of the lines in the log; `warning` leaves out the line of each "
+        "call that went well",
+    )
     otlp_url: str = Field(
         "",
         description="URL of an OpenTelemetry collector (OTLP over HTTP), such as "
@@ -173,6 +178,13 @@ class Settings(BaseSettings):
             raise ValueError("give an http or https URL without a query: http://127.0.0.1:4318")
         return value
 
+    @field_validator("database_url_file")
+    @classmethod
+    def _holds_a_url(cls, value: Path | None) -> Path | None:
+        if value is not None and not _written_in(value):
+            raise ValueError("the file is empty")
+        return value
+
     @field_validator("database_url", mode="before")
     @classmethod
     def _read_from_its_file(cls, value: object, info: ValidationInfo) -> object:
@@ -182,13 +194,7 @@ class Settings(BaseSettings):
             return value
         if value:
             raise ValueError("give CDS_DATABASE_URL or CDS_DATABASE_URL_FILE, not both")
-        try:
-            written = Path(path).read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError):
-            raise ValueError("the file that CDS_DATABASE_URL_FILE names cannot be read") from None
-        if not written:
-            raise ValueError("the file that CDS_DATABASE_URL_FILE names is empty")
-        return written
+        return _written_in(path)
 
     @field_validator("cors_origins", mode="before")
     @classmethod
@@ -212,6 +218,14 @@ class Settings(BaseSettings):
 
 
 _FILES = ("clients_file", "ca_bundle", "rxnorm_index", "local_codes", "secret_file")
+
+
+def _written_in(path: Path) -> str:
+    """Returns the text of a file without the spaces around it; ValueError if it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        raise ValueError("the file cannot be read") from None
 
 
 def settings_from_environment(**overrides: object) -> Settings:

@@ -147,6 +147,12 @@ def configure_logging(stream: TextIO | None = None, *, level: int = logging.INFO
         threading.excepthook = _log_end_of_thread
 
 
+def log_from(level: str) -> None:
+    """Writes only lines of this level and above from now on: info, warning or error."""
+    number = logging.getLevelNamesMapping()[level.upper()]
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(number))
+
+
 def _standard_error() -> TextIO:
     """Returns a stream to standard error that neither blocks nor raises an error."""
     # Without it (`2>&-`) another file may have its number.

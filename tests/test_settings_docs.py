@@ -198,6 +198,7 @@ def test_a_wrong_file_of_the_database_url_is_one_line_without_its_text(
     monkeypatch.setenv("CDS_DATABASE_URL_FILE", str(path))
     with pytest.raises(SettingsError) as caught:
         settings_from_environment(database_url=url)
-    assert str(caught.value).startswith("CDS_DATABASE_URL: ")
+    named = "CDS_DATABASE_URL: " if url else "CDS_DATABASE_URL_FILE: "
+    assert str(caught.value).startswith(named)
     assert told in str(caught.value)
     assert "4711" not in str(caught.value)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -24,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
@@ -273,24 +275,35 @@ def a_comment(site: Site) -> Any:
 
 
 @contextlib.contextmanager
-def a_server(site: Site, **more: object) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """Runs `cds-service serve` with this setting in the environment."""
+def a_server(
+    site: Site, stderr: Path | None = None, **more: object
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Runs `cds-service serve` with this setting in the environment; `stderr` gets its log."""
     (site.folder / "clients.toml").write_text(UNSIGNED, encoding="utf-8")
     port = free_port("127.0.0.1")
     chosen = {"mode": "development", "port": port, "clients_file": site.folder / "clients.toml"}
     chosen |= {"data_dir": site.folder / "data", "drain_seconds": 0} | more | site.changed
     environment = {f"CDS_{name.upper()}": str(value) for name, value in chosen.items()}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "cds_service", "serve"],
-        env=os.environ | environment,
-        stderr=subprocess.DEVNULL,
-    )
+    with (stderr or Path(os.devnull)).open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "cds_service", "serve"],
+            env=os.environ | environment,
+            stderr=log,
+        )
     base = f"http://127.0.0.1:{port}"
     try:
         yield started(process, base), process  # type: ignore[arg-type]  # its output is not read
     finally:
         process.terminate()
         process.wait(PATIENCE_S)
+
+
+def lines_of_a_call(site: Site) -> list[str]:
+    """The events that a service logs from its start until it stops, with one refused call."""
+    with a_server(site, stderr=site.folder / "log") as (base, _):
+        assert requests.post(f"{base}{PATIENT_VIEW}", data=b"{", timeout=PATIENCE_S).status_code
+    lines = (site.folder / "log").read_text(encoding="utf-8").splitlines()
+    return sorted({json.loads(line)["event"] for line in lines})
 
 
 def whether_metrics_are_served(site: Site) -> bool:
@@ -433,6 +446,7 @@ EFFECTS: dict[str, tuple[Callable[[Path], object], Look]] = {
     "metrics_port": (same(METRICS), whether_metrics_are_served),
     "metrics_host": (same("127.0.0.2"), where_metrics_are),
     "metrics_dir": (beside, files_of_the_metrics),
+    "log_level": (same("error"), lines_of_a_call),
     "otlp_url": (same(f"http://127.0.0.1:{OTLP}"), what_a_collector_gets),
     "keep_issued_days": (same(31), left_after_prune),
     "keep_feedback_days": (same(31), left_after_prune),

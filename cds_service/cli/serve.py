@@ -62,7 +62,7 @@ from cds_service.cli.process import (
 )
 from cds_service.cli.run import HEADER_MS, bound_socket, load_later, tune_collector
 from cds_service.settings import Settings, folder_of, settings_from_environment
-from cds_service.telemetry import configure_logging, flush_log, release
+from cds_service.telemetry import configure_logging, flush_log, log_from, release
 from cds_service.web.front import Front
 from cds_service.web.pages import start_page
 
@@ -105,6 +105,7 @@ def serve(workers: int) -> None:
     allow_connections(_CONNECTIONS)
     share_arenas()
     settings = settings_from_environment()
+    log_from(settings.log_level)
     _base[:] = [foundation(settings)]
     # A wrong configuration stops here, once, instead of in every worker.
     if settings.otlp_url:
@@ -164,6 +165,7 @@ def make_worker(listener: int, lifeline: Lifeline | None = None) -> Worker:
     """Returns one worker's application; the server calls it in the worker's process."""
     configure_logging()
     settings = settings_from_environment()
+    log_from(settings.log_level)
     _send_to_collector(settings)
     base = _base[0] if _base else None
     front = front_for(create_app(settings, base=base, pages=_pages(settings)), settings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar
 
@@ -13,6 +14,7 @@ from cds_service.errors import BadRequest
 # are returned as text, which no reader takes for a quantity, so one odd element never costs a call.
 _MAX_DIGITS = 50
 _MAX_EXPONENT = 50
+_BYTE = re.compile(r"\(byte ([0-9]+)\)")
 
 
 def _number(text: str) -> Decimal | str:
@@ -45,8 +47,24 @@ def decode(body: bytes) -> Any:
     """
     try:
         return _DECODER.decode(body)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        raise BadRequest("The body is not valid JSON.") from None
+    except UnicodeDecodeError:
+        raise BadRequest("The body is not valid JSON: it is not UTF-8.") from None
+    except RecursionError:
+        raise BadRequest("The body is not valid JSON: it is nested too deeply.") from None
+    except msgspec.DecodeError as error:
+        raise BadRequest(f"The body is not valid JSON{_place(body, str(error))}.") from None
+
+
+def _place(body: bytes, said: str) -> str:
+    """Returns where JSON breaks, from what the library says of it, which shows nothing of it."""
+    at = _BYTE.search(said)
+    if at is None:
+        return ": it ends too early" if body else ": it is empty"
+    # Of what stands behind the end, the library counts one too far.
+    before = body[: int(at[1]) - ("trailing" in said)]
+    line = before.count(b"\n") + 1
+    column = len(before.rpartition(b"\n")[2].decode(errors="replace")) + 1
+    return f": line {line}, column {column}"
 
 
 def encode(value: object) -> bytes:

@@ -32,4 +32,6 @@ def fault_of(scope: Scope) -> str:
         return "Send exactly one Host header."
     if hosts and _HOST.fullmatch(hosts[0]) is None:
         return "The Host header is not the name of a host, with or without a port."
+    if hosts and scope.authority and scope.authority.lower() != hosts[0].lower():
+        return "The Host header and the request line name different hosts."
     return ""

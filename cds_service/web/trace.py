@@ -1,8 +1,9 @@
 """Takes the ids by which an EHR, a proxy and a FHIR server can find one call in all their logs.
 
-X-Request-ID and `traceparent` (W3C Trace Context) are read, logged, answered and passed on. What
-does not have their form is left out, because a header may hold anything. With a collector
-(`otlp`) each request is a span of the caller's trace, or of a trace of its own.
+X-Request-ID and `traceparent` (W3C Trace Context) are read, logged, answered (the trace as
+`traceresponse`, with an id of our own) and passed on. What does not have their form is left out,
+because a header may hold anything. With a collector (`otlp`) each request is a span of the caller's
+trace, or of a trace of its own.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from cds_service.web.runtime import called_service
 
 REQUEST_ID = "X-Request-ID"
 TRACE_PARENT = otlp.TRACE_PARENT
+TRACE_RESPONSE = "traceresponse"  # W3C Trace Context, level 2
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 _TRACE_PARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})")
 
@@ -32,12 +34,17 @@ def trace(app: Flask) -> None:
 def passed_on() -> Mapping[str, str]:
     """Returns the headers that tell a FHIR server for which call it is read."""
     headers = {REQUEST_ID: g.request_id}
-    if g.span.traceparent:
-        headers[TRACE_PARENT] = g.span.traceparent
-    elif g.trace_parent is not None:
-        of_trace, flags = g.trace_parent
-        headers[TRACE_PARENT] = f"00-{of_trace}-{fresh_id(64)}-{flags}"
+    if ours := _our_place_in_the_trace():
+        headers[TRACE_PARENT] = ours
     return headers
+
+
+def _our_place_in_the_trace() -> str:
+    """Returns the trace of this request with an id of our own; "" if it is in no trace."""
+    if g.span.traceparent or g.trace_parent is None:
+        return str(g.span.traceparent)
+    of_trace, flags = g.trace_parent
+    return f"00-{of_trace}-{fresh_id(64)}-{flags}"
 
 
 def _begin() -> None:
@@ -57,7 +64,11 @@ def _begin() -> None:
 
 def _answer(response: Response) -> Response:
     response.headers[REQUEST_ID] = g.get("request_id") or fresh_id(64)
-    if otlp.is_on() and "span" in g:
+    if "span" not in g:
+        return response
+    if ours := _our_place_in_the_trace():
+        response.headers[TRACE_RESPONSE] = ours
+    if otlp.is_on():
         _describe(g.span, response.status_code)
     return response
 

@@ -67,7 +67,7 @@ def test_a_bad_file_is_named_counts_as_an_error_and_costs_no_other(folder: Path)
     result = run(folder, "--profile", "aasld")
     assert result.exit_code == 1
     assert "aasld: 4 calls" in result.output
-    assert "Not used: broken.json: The body is not valid JSON." in result.output
+    assert "Not used: broken.json: The body is not valid JSON: " in result.output
     assert "Not used: other.json: The member 'hook' names no hook" in result.output
     told = json.loads(run(folder, "--json").stdout)
     assert [each["where"] for each in told["notUsed"]] == ["broken.json", "other.json"]

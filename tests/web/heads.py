@@ -14,6 +14,11 @@ def get(*lines: str) -> bytes:
     return "\r\n".join(["GET /health HTTP/1.1", *lines, "", ""]).encode()
 
 
+def get_from(host: str, *lines: str) -> bytes:
+    """A GET of /health that names this host in its first line, with these header lines."""
+    return "\r\n".join([f"GET http://{host}/health HTTP/1.1", *lines, "", ""]).encode()
+
+
 def post(*lines: str, body: str) -> bytes:
     """A hook call with these header lines and this body."""
     first = [f"POST {VIEW} HTTP/1.1", "Content-Type: application/json"]
@@ -54,6 +59,11 @@ UNKNOWN_CODINGS = {"a list of codings", "an unknown coding"}  # nginx says 501 a
 REFUSED_BY_THE_SERVICE = {
     "a user in the Host": get("Host: user@a.example"),
     "a list of hosts": get("Host: a.example,b.example"),
+}
+# nginx takes the first line's host, as RFC 9112, 3.2.2, has it, and passes on no other.
+HOSTS_THAT_DIFFER = {
+    "two different hosts": get_from("a.example", "Host: b.example"),
+    "two different ports": get_from("a.example:8642", "Host: a.example:8643"),
 }
 
 

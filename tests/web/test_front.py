@@ -43,6 +43,7 @@ class Scope:
 
     proto, scheme, query_string, server = "http", "http", "", "127.0.0.1:1"
     http_version = "1.1"
+    authority = None
 
     def __init__(self, length: int | None, path: str = "/", client: str = "192.0.2.1:9") -> None:
         chunked = {"transfer-encoding": "chunked"}

@@ -9,7 +9,19 @@ import pytest
 
 from tests.cluster.load import Node, running
 from tests.patience import PATIENCE_S
-from tests.web.heads import CHUNKED, HIDDEN, REFUSED, REFUSED_BY_THE_SERVICE, answers, get, post
+from tests.web.heads import (
+    CHUNKED,
+    HIDDEN,
+    HOSTS_THAT_DIFFER,
+    REFUSED,
+    REFUSED_BY_THE_SERVICE,
+    answers,
+    get,
+    get_from,
+    post,
+)
+
+_HEADS = REFUSED | REFUSED_BY_THE_SERVICE | HOSTS_THAT_DIFFER
 
 
 @pytest.fixture(scope="module")
@@ -31,9 +43,9 @@ def said(node: Node, sent: bytes) -> list[int]:
         return answers(connection, sent)
 
 
-@pytest.mark.parametrize("name", [*REFUSED, *REFUSED_BY_THE_SERVICE])
+@pytest.mark.parametrize("name", _HEADS)
 def test_t77_a_doubtful_head_is_refused_and_what_follows_is_not_read(node: Node, name: str) -> None:
-    assert said(node, (REFUSED | REFUSED_BY_THE_SERVICE)[name] + HIDDEN) == [400]
+    assert said(node, _HEADS[name] + HIDDEN) == [400]
 
 
 def test_t77_of_a_length_beside_chunks_the_chunks_count_and_the_connection_ends(
@@ -56,6 +68,7 @@ def test_t77_a_bare_lf_ends_a_line_and_hides_nothing(node: Node) -> None:
 @pytest.mark.parametrize("host", ["a.example", "a.example:8642", "10.0.0.7:8642", "[::1]:8642"])
 def test_a_host_as_clients_and_probes_send_it_is_read(node: Node, host: str) -> None:
     assert said(node, get(f"Host: {host}", "Connection: close")) == [200]
+    assert said(node, get_from(host, f"Host: {host}", "Connection: close")) == [200]
 
 
 def test_an_old_probe_needs_no_host(node: Node) -> None:

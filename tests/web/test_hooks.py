@@ -195,6 +195,25 @@ def test_t42_a_compressed_body_is_bounded_and_checked(
     assert peak < 10_000_000, "more was decompressed than the limit of a body"
 
 
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b'{"a": 1,\n "b": }', "line 2, column 7."),
+        ('{"ä": NaN}'.encode(), "line 1, column 7."),
+        (b"{} x", "line 1, column 4."),
+        (b'{"a"', "it ends too early."),
+        (b'{"a": "\xff"}', "it is not UTF-8."),
+        (b"[" * 20_000, "it is nested too deeply."),
+    ],
+)
+def test_a_body_that_is_no_json_says_where_it_breaks(
+    client: FlaskClient, body: bytes, words: str
+) -> None:
+    response = client.post(PATIENT_VIEW, data=body, content_type="application/json")
+    assert response.status_code == 400
+    assert issue(response)["details"]["text"] == f"The body is not valid JSON: {words}"
+
+
 def test_a_wrong_method_says_which_ones_there_are(client: FlaskClient) -> None:
     response = client.get(PATIENT_VIEW)
     assert response.status_code == 405

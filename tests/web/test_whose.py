@@ -59,10 +59,14 @@ def test_a_refused_call_says_of_which_client_and_service_it_was(
     del call["prefetch"]["sodium"]
     headers = {"X-Request-ID": "ehr-request-0001", "traceparent": PARENT}
     answer = app.test_client().post(PATIENT_VIEW, json=call, headers=headers)
-    app.test_client().get("/nothing-here")
+    untraced = app.test_client().get("/nothing-here")
     close(app)
     assert answer.status_code == 412
     assert answer.headers["X-Request-ID"] == "ehr-request-0001"
+    version, of_trace, ours, flags = answer.headers["traceresponse"].split("-")
+    assert (version, of_trace, flags) == ("00", TRACE, "01")
+    assert ours not in PARENT
+    assert "traceresponse" not in untraced.headers
     refused, other = [line for line in read(lines) if line["event"] == "refused"]
     assert refused["client"] == "mercy"
     assert refused["service"] == "hyponatremia-patient-view"
