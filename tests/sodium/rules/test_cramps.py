@@ -91,7 +91,7 @@ def only(case: Case) -> Any:
 def test_baclofen_is_withheld_on_doubt_and_the_card_says_why(
     parts: dict[str, Any], why: str
 ) -> None:
-    case = cirrhotic(parts.pop("na", "131"), **parts)
+    case = cirrhotic(**parts)
     withheld = baclofen_withheld(case)
     assert withheld is not None
     assert withheld.key == why
