@@ -384,6 +384,12 @@ MISTAKES = {
         'members = ["ssri", "snris"]',
         ["[strong_kinds.serotonin]", "drug class 'snris' is not known"],
     ),
+    "a set of lines with a line that has another name": (
+        "knowledge/concept-sets.toml",
+        'members = ["single-bolus", "monitor-"',
+        'members = ["single-bolus", "monitors-"',
+        ["[carrying_lines]", "line 'monitors-' is not known (no key of a line in hooks/ begins"],
+    ),
     "a concept set from nowhere": (
         "knowledge/concept-sets.toml",
         'source = "stopp-v3"',

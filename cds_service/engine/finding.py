@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Literal
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from cds_service.knowledge.names import OrderTemplate
 from cds_service.knowledge.words import Slot
@@ -30,6 +31,16 @@ class Line(Struct, frozen=True):
     keep: bool = False
     within: timedelta | None = None
     then: Line | None = None
+
+    def parts(self) -> Iterator[Line]:
+        """Yields this line and each that is said after it in the same line."""
+        yield self
+        if self.then is not None:
+            yield from self.then.parts()
+
+    def also(self, told: Line) -> Line:
+        """Returns this line with another said in it at the end."""
+        return replace(self, then=told if self.then is None else self.then.also(told))
 
 
 class DraftLabs(Struct, frozen=True):

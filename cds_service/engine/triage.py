@@ -69,7 +69,8 @@ def one_time(cards: Iterable[Finding]) -> list[Finding]:
     cards = list(cards)
     if not cards:
         return cards
-    lines = [line for card in cards for line in card.do if line.within is not None]
+    lines = [part for card in cards for line in card.do for part in line.parts()]
+    lines = [part for part in lines if part.within is not None]
     buttons = [s for card in cards for s in card.suggestions if s.within is not None]
     spare_lines, spare_buttons = _all_but_earliest(lines), _all_but_earliest(buttons)
     return [
@@ -85,10 +86,17 @@ def one_time(cards: Iterable[Finding]) -> list[Finding]:
 def _timeless(lines: Iterable[Line], spare: Collection[int]) -> Iterator[Line]:
     """Yields the lines without those that are spare; what such a line says then stays."""
     for line in lines:
-        if id(line) not in spare:
-            yield line
-        elif line.then is not None:
-            yield line.then
+        left = _left_of(line, spare)
+        if left is not None:
+            yield left
+
+
+def _left_of(line: Line, spare: Collection[int]) -> Line | None:
+    """Returns a line without those of its parts that are spare; None if nothing is left."""
+    then = None if line.then is None else _left_of(line.then, spare)
+    if id(line) in spare:
+        return then
+    return line if then is line.then else replace(line, then=then)
 
 
 def _all_but_earliest(timed: Sequence[Line | Suggestion]) -> frozenset[int]:

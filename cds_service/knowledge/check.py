@@ -22,6 +22,7 @@ from cds_service.knowledge.names import (
     ConceptSet,
     DrugSet,
     IntentSet,
+    LineSet,
     ProblemSet,
     StatusSet,
     TierSet,
@@ -71,6 +72,7 @@ _DEFINED = {
     "drug class": "define it in knowledge/words.toml [drug_classes]",
     "holds_back": "it is no [rules.<id>] of chart.toml, orders.toml or discharge.toml",
     "intent": "knowledge/orders.toml [reading] order_intents has those of FHIR",
+    "line": "no key of a line in hooks/ begins so",
     "overrides": "define it in knowledge/override-reasons.toml",
     "problem": "define it in knowledge/conditions.toml or knowledge/procedures.toml",
     "profile": f"allowed: {', '.join(PROFILES)}",
@@ -255,8 +257,19 @@ def _set_problems(knowledge: Knowledge) -> Iterator[str]:
     for name, chosen in knowledge.sets.by_name():
         place = f"knowledge/concept-sets.toml: [{name}]"
         yield from _unknown(place, "source", [chosen.source], knowledge.citations)
+        if isinstance(chosen, LineSet):
+            begun = _begun(knowledge, chosen.members)
+            yield from _unknown(place, "line", chosen.members, begun)
+            continue
         what, known = tables[type(chosen)]
         yield from _unknown(place, what, chosen.members, known)
+
+
+def _begun(knowledge: Knowledge, starts: Iterable[str]) -> list[str]:
+    """Returns those with which the key of a line begins, of words.toml or of a rule."""
+    rules = knowledge.rules.values()
+    keys = {*knowledge.words.lines, *(key for rule in rules for key in rule.lines)}
+    return [start for start in starts if any(key.startswith(start) for key in keys)]
 
 
 def _word_problems(knowledge: Knowledge) -> Iterator[str]:

@@ -322,6 +322,10 @@ class IntentSet(ConceptSet, frozen=True, forbid_unknown_fields=True):
     """How FHIR says what an order is for; an empty member is an order without an intent."""
 
 
+class LineSet(ConceptSet, frozen=True, forbid_unknown_fields=True):
+    """A set of lines of cards: each member begins the key of one or more of them."""
+
+
 class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
     """concept-sets.toml: one table per field."""
 
@@ -517,6 +521,10 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
     stopped_statuses: StatusSet
     given_intents: IntentSet
     ended_statuses: StatusSet  # a prescription that no stop concerns
+    # lines of cards, for what is among the first of them
+    raising_lines: LineSet  # beside one of them a card says how far sodium may rise (F32)
+    goal_lines: LineSet  # they say the goal
+    carrying_lines: LineSet  # that is said in the first of these
     # adverse-effect problem -> the drug classes it blames
     adverse_effects: dict[str, ClassSet]
     # what strong drugs do -> their classes: two of different kinds are a combination

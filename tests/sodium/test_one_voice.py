@@ -66,7 +66,7 @@ WATCHED = frozenset(
         "correctionNearLimit",
     }
 )
-MONITOR = re.compile(r"^- Monitor: (.+)$", re.MULTILINE)
+MONITOR = re.compile(r"Monitor: (.+)$", re.MULTILINE)
 NEXT = re.compile(r"sodium (now|today \d\d:\d\d|tomorrow \d\d:\d\d|on \d+ \w+|\d+ \w+ \d\d:\d\d)")
 BUTTON = re.compile(r"^Repeat sodium (now|today \d\d:\d\d|tomorrow \d\d:\d\d|on \d+ \w+)")
 

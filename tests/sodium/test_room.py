@@ -41,7 +41,7 @@ from tests.sodium.test_one_voice import calls
 _SCALE = r"(?: \(glucose-corrected, measured [\d.]+\))?"
 _VALUE, _UNTIL = rf"(?P<value>[\d.]+){_SCALE}", r"(?P<until>[\w ]+ \d\d:\d\d)"
 _WAYS = (
-    re.compile(rf"Ceiling: not above {_VALUE} mmol/L before {_UNTIL}"),
+    re.compile(rf"(?:Ceiling:|in 24 h,) not above {_VALUE} mmol/L before {_UNTIL}"),
     re.compile(rf"Ceiling passed by [\d.]+: {_VALUE} mmol/L was the most until {_UNTIL}"),
     re.compile(
         rf"no further rise before {_UNTIL}\W+ceiling {_VALUE} mmol/L",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from cds_service.engine.cards import FACE_BULLETS
 from cds_service.engine.finding import Fact, Finding, Indicator, Line, Suggestion
 from cds_service.engine.rule import card, line, require, skip
 from cds_service.engine.wording import (
@@ -87,7 +88,6 @@ from cds_service.sodium.rules.gates import (
     latest_sodium,
     likely_acute,
     lines_of,
-    liver_forbids_diuretics,
     low_glucose_lines,
     names_bolus,
     obstetric_lines,
@@ -115,6 +115,7 @@ from cds_service.sodium.rules.gates import (
     symptom_lines,
     too_mild,
     unbelieved_lines,
+    unconfirmed,
     undiluted,
     undiluted_lines,
     water_shift,
@@ -127,6 +128,7 @@ from cds_service.sodium.rules.plan import (
     adrenal_first,
     after_surgery,
     background,
+    background_of_plan,
     cramp_background,
     cramp_lines,
     cramp_suggestions,
@@ -141,15 +143,18 @@ from cds_service.sodium.rules.plan import (
     plan_advice,
     plan_lines,
     plan_suggestions,
+    potassium_first,
     restriction_lines,
     review_lines,
     risk_lines,
     running_restriction,
+    severe_plan,
     shock_lines,
     stop_suggestions,
     strong_fluid_lines,
     volume_first,
     volume_plan,
+    volume_state,
     weak_fluid_lines,
 )
 from cds_service.sodium.rules.room import (
@@ -161,10 +166,10 @@ from cds_service.sodium.rules.room import (
     room_of,
 )
 from cds_service.sodium.sodium import Fall, fall_within
-from cds_service.sodium.volume import Volume
 from cds_service.terminology.types import RecordText
 
 LISTS = ("medications", "conditions")
+PLAIN_VALUE = 8  # characters of a sodium without what was done to it
 
 # ---- what leads every band ----
 
@@ -649,25 +654,27 @@ def severe(case: Case) -> Finding:
     require(long_known_since(case) is None, "long-known", na=shown_sodium(case))
     rise, crisis = planned_rise(case), adrenal_crisis(case)
     due = soonest(case, case.limits.rising_fresh_hours - case.sodium.age)
-    advice = lines_of({"severe-advice": inpatient(case)})
     watched = rise is not None or (case.rate.presses and case.rate.level == "warning")
     indicator: Indicator = "warning" if watched and not crisis else "critical"
     variant = "adrenal" if crisis else _severe_variant(case, rise, indicator)
     if not case.worded:
         return card(indicator, variant, do=(), drugs=suspects(case))
     reasons = _unsaid(case, _band_reasons(case, critical=not rise))
-    if advice and not rise:
-        advice, reasons = _advice_with_room(case, advice, reasons)
     # While a correction is under way, how far it may go is read in ten seconds.
     pace = [told for told in reasons if rise and told == limit_line(case)]
-    # Lost volume is treated before the risk of a fast rise is weighed.
-    volume = volume_plan(case)[:1] if leading_risk(case) else []
-    # Advice waits if the treatment of adrenal failure or the pace is on the face.
-    waits = case.volume.status is Volume.ADRENAL or bool(pace) or liver_forbids_diuretics(case)
+    limit, reasons = _limit_and_advice(case, reasons, with_room=not rise)
+    before = [
+        *low_glucose_lines(case),
+        *adrenal_first(case),
+        *unexplained_symptom(case),
+        *drip_lines(case),
+        *palliative_lines(case),
+    ]
     return card(
         indicator,
         variant,
         why_=crisis or _severe_cause(case),
+        drug_="".join(_severe_drug(case)),
         na=shown_sodium(case),
         age=ago(case.sodium.age),
         more_facts={
@@ -677,32 +684,15 @@ def severe(case: Case) -> Finding:
         do=paced(
             case,
             [
-                *low_glucose_lines(case),
-                *adrenal_first(case),
-                *unexplained_symptom(case),
-                *drip_lines(case),
-                *palliative_lines(case),
-                line("check-symptoms", keep=True),
-                *dialysis_lines(case),
-                *volume_first(case),
-                *lithium_lines(case),
-                *osmole_unmeasured(case),
-                *insipidus_lines(case),
-                *pause_lines(case),
-                *pace,
-                *_untold(after_surgery(case), adrenal_first(case)),
-                *held_lines(case),
-                *shedding_lines(case),
-                *volume,
-                *leading_risk(case),
-                *([] if waits else advice),
-                monitoring(case, due if rise else None),
-                *_untold(
-                    _but_artefact(case, plan_lines(case)),
-                    [*volume, *after_surgery(case), *dialysis_lines(case)],
+                *before,
+                *_severe_face(
+                    case,
+                    FACE_BULLETS - len(before),
+                    line("check-symptoms", keep=True).also(monitoring(case, due if rise else None)),
+                    pace,
+                    limit,
                 ),
                 *cramp_lines(case),
-                *(advice if waits else []),
             ],
         ),
         why=[
@@ -720,16 +710,61 @@ def severe(case: Case) -> Finding:
     )
 
 
-def _advice_with_room(
-    case: Case, advice: list[Line], reasons: list[Line]
+def _severe_face(
+    case: Case, room: int, check: Line, pace: list[Line], limit: list[Line]
+) -> list[Line]:
+    """Returns the lines of the severe band: symptoms, then this patient, then what holds for all.
+
+    What holds for all is two lines, so that two of the first four are about the patient. `room` is
+    how many of these four are left.
+    """
+    first, rest = severe_plan(case)
+    said = [*_said_before_the_plan(case), *pace]
+    patient = [*said, *_untold(_but_artefact(case, first), said)]
+    # The risk of demyelination is among the first four (F27); advice gives way to a third line.
+    place = max(room - (2 if leading_risk(case) else 1), 0)
+    thiamine = leading_risk(case)[1:]
+    return [
+        check,
+        *patient[:place],
+        *limit,
+        *patient[place:],
+        *thiamine,
+        *_untold(_but_artefact(case, rest), said),
+    ]
+
+
+def _said_before_the_plan(case: Case) -> list[Line]:
+    """Returns what the severe card says of this patient before its plan."""
+    return [
+        *dialysis_lines(case),
+        *volume_first(case),
+        *([] if osmolality_normal(case) or unconfirmed(case) else potassium_first(case)),
+        *lithium_lines(case),
+        *osmole_unmeasured(case),
+        *insipidus_lines(case),
+        *pause_lines(case),
+        *_untold(after_surgery(case), adrenal_first(case)),
+        *held_lines(case),
+        *shedding_lines(case),
+    ]
+
+
+def _limit_and_advice(
+    case: Case, reasons: list[Line], *, with_room: bool
 ) -> tuple[list[Line], list[Line]]:
-    """Returns both with how far sodium may rise beside the advice: it is read in ten seconds."""
+    """Returns risk, ceiling and senior advice in one line, and the reasons without the ceiling."""
+    risk, advice = leading_risk(case)[:1], lines_of({"severe-advice": inpatient(case)})
     told, room = limit_line(case), room_of(case)
-    if told not in reasons or room is None or room.left is None:
-        return advice, reasons
+    untold = told not in reasons or room is None or room.left is None
+    if untold or not (advice and with_room):
+        return ([risk[0].also(advice[0])] if risk and advice else [*risk, *advice]), reasons
     named = {name: told.facts[name] for name in ("ceiling", "until", "left")}
     plain = [plain_limit(case) if one == told else one for one in reasons]
-    return [Line("severe-advice-room", named, keep=True)], plain
+    if not risk:
+        return [Line("severe-advice-room", named, keep=True)], plain
+    named = {**risk[0].facts, "ceiling": named["ceiling"], "until": named["until"]}
+    return [Line("risk-advice-room", named, keep=True)], plain
 
 
 def _severe_variant(case: Case, rise: RatePair | None, indicator: Indicator) -> str:
@@ -744,17 +779,43 @@ def _severe_variant(case: Case, rise: RatePair | None, indicator: Indicator) -> 
         return f"rising-{profile}"
     if undiluted(case) or osmolality_normal(case):
         return "undiluted"
-    return f"cause-{profile}" if _severe_cause(case) else f"main-{profile}"
+    named = {"cause": _severe_cause(case), "drug": _severe_drug(case)}
+    return f"{'-'.join(key for key, known in named.items() if known) or 'main'}-{profile}"
 
 
 def _severe_cause(case: Case) -> str:
-    """Returns what the headline names, so that no cause is to be looked for; "" without one."""
+    """Returns what the headline names, so that no cause is to be looked for; "" without one.
+
+    Beside a drug it has room for few words, and beside a long value for the drug alone.
+    """
     if rises_fast(case):
         return ""
+    paused = _paused_drug(case)
+    causes = [*paused, recorded_cause(case), volume_state(case)]
+    if _severe_drug(case):
+        narrow = len(shown_sodium(case)) > PLAIN_VALUE
+        causes = [one for one in causes if not narrow and _is_short(case, one)]
+    return next((one for one in causes if one), "")
+
+
+def _is_short(case: Case, cause: str) -> bool:
+    """Returns whether a cause takes few words: SIADH, a state of volume, or a low pressure."""
+    evidence = [joined("evidence", [Problem.SIADH]), joined("evidence", case.volume.shock)]
+    return cause.startswith("line:") or cause in evidence
+
+
+def _severe_drug(case: Case) -> list[str]:
+    """Returns the drug that the headline of the severe band says is to be reviewed, if any."""
+    if rises_fast(case) or _paused_drug(case):
+        return []
+    return headline_drugs(case)[:1]
+
+
+def _paused_drug(case: Case) -> list[str]:
+    """Returns desmopressin if it is the likely cause and the card says how it is paused."""
     suspected = [e.drug.name for e in case.exposures.suspects]
     antidiuretic = [e.drug.name for e in case.exposures.of(DrugClass.DESMOPRESSIN)]
-    named = [drug for drug in antidiuretic if drug in suspected and pause_lines(case)]
-    return named[0] if named else recorded_cause(case)
+    return [drug for drug in antidiuretic if drug in suspected and pause_lines(case)]
 
 
 def _severe_repeat(case: Case, due: timedelta | None) -> list[Suggestion]:
@@ -1149,7 +1210,7 @@ def _band_reasons(case: Case, *, critical: bool = False) -> list[Line]:
     """Returns what the card of each band with a symptom or below mild rests on."""
     return [
         *symptom_lines(case),
-        *background(case),
+        *background_of_plan(case),
         *cramp_background(case),
         # A ceiling is for a sodium that is believed (M6 a).
         *([] if osmolality_normal(case) or _steady_outside(case) else [limit_line(case)]),

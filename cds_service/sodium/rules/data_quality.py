@@ -63,7 +63,7 @@ from cds_service.sodium.rules.gates import (
     suspects,
     symptom_lines,
 )
-from cds_service.sodium.rules.plan import background, plan_lines
+from cds_service.sodium.rules.plan import background_of_plan, plan_lines
 from cds_service.sodium.rules.room import limit_line
 from cds_service.terminology.types import RecordText
 
@@ -223,7 +223,7 @@ def _nearly_explained(case: Case, shift: GlucoseShift) -> Finding:
             often,
             *plan_lines(case),
         ],
-        why=[*symptom_lines(case), limit_line(case), *background(case), *told_lines(case)],
+        why=[*symptom_lines(case), limit_line(case), *background_of_plan(case), *told_lines(case)],
         offer=[repeat_sodium(case, due, "urgent")],
         drugs=suspects(case),
     )
@@ -244,7 +244,7 @@ def direct_value_higher(case: Case) -> Finding:
         direct=latest.shown,
         indirect=other.shown,
         do=[line("use-direct", keep=True), "repeat-both", "monitor-artifact", *plan],
-        why=[*symptom_lines(case), *background(case), *told_lines(case)],
+        why=[*symptom_lines(case), *background_of_plan(case), *told_lines(case)],
         offer=[repeat_sodium(case, priority="stat" if case.symptoms.severe else "urgent")],
         drugs=suspects(case),
     )
@@ -393,7 +393,12 @@ def implausible(case: Case) -> Finding:
             monitoring(case),
             *plan_lines(case),
         ],
-        why=[*symptom_lines(case), *acute_lines(case), *background(case), *told_lines(case)],
+        why=[
+            *symptom_lines(case),
+            *acute_lines(case),
+            *background_of_plan(case),
+            *told_lines(case),
+        ],
         offer=[repeat_sodium(case, priority="stat"), *workup_suggestions(case, "urgent")],
         drugs=suspects(case),
     )

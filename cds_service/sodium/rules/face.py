@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-from msgspec.structs import replace
-
 from cds_service.engine.cards import FACE_BULLETS
 from cds_service.engine.finding import Fact, Line
 from cds_service.engine.wording import room_left
+from cds_service.knowledge.names import LineSet
 from cds_service.sodium.case import Case
 from cds_service.sodium.results import Band
 from cds_service.sodium.rules.gates import acute_water, at, likely_acute, not_hypotonic
 from cds_service.sodium.rules.room import ceiling_fact, room_of
-
-RAISES = (
-    *("bolus-aasld", "bolus-european", "bolus-now", "give-by-weight", "single-bolus"),
-    *("acute-stop", "stop-thiazide", "stop-cirrhosis", "stop-combination", "thiazide-hold"),
-    *("hypovolemia-losses", "hypovolemia-replace", "volume-shock", "insipidus-dose"),
-    *("overload-albumin", "cirrhosis-kidney-albumin", "adrenal-crisis", "adrenal-treat"),
-    *("vomiting-alone", "salt-wasting", "neuro-first", "pause-desmopressin"),
-)  # lines about what raises sodium, by the start of their key
-RISK = "risk-"  # its line says the goal
-CARRIES = ("single-bolus", "monitor-", "sodium-now")  # short lines, the first of which is chosen
 
 
 def paced(case: Case, do: list[Line]) -> list[Line]:
@@ -29,19 +18,25 @@ def paced(case: Case, do: list[Line]) -> list[Line]:
     They are said if one of these raises sodium and none tells how far. No line is added: one of
     the first says it too.
     """
-    face = do[:FACE_BULLETS]
-    told = _pace(case, goal=not any(one.key.startswith(RISK) for one in face))
-    if told is None or any("ceiling" in one.facts for one in face):
+    face, sets = do[:FACE_BULLETS], case.sets
+    told = _pace(case, goal=not any(_begins(one, sets.goal_lines) for one in face))
+    if told is None or any("ceiling" in part.facts for one in face for part in one.parts()):
         return do
-    raises = [one for one in face if one.key.startswith(RAISES)]
+    raises = [one for one in face if _begins(one, sets.raising_lines)]
     if not raises:
         return do
-    carrier = _carrier(face) or raises[-1]
-    return [replace(one, then=told) if one is carrier else one for one in do]
+    carrier = _carrier(face, sets.carrying_lines) or raises[-1]
+    return [one.also(told) if one is carrier else one for one in do]
 
 
-def _carrier(face: list[Line]) -> Line | None:
-    found = (one for start in CARRIES for one in face if one.key.startswith(start))
+def _begins(line: Line, starts: LineSet) -> bool:
+    """Returns whether the line, or what is said in it too, has a key that begins so."""
+    return any(part.key.startswith(tuple(starts.members)) for part in line.parts())
+
+
+def _carrier(face: list[Line], starts: LineSet) -> Line | None:
+    """Returns the line that says the pace too: the first by the order of the set."""
+    found = (one for start in starts.members for one in face if one.key.startswith(start))
     return next(found, None)
 
 

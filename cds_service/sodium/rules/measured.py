@@ -20,17 +20,18 @@ def measured_lines(case: Case) -> list[Line]:
     """Returns the results that change what is thought or done, the most telling first."""
     return [
         *_pressure(case),
-        *_kidney(case),
+        *kidney_lines(case),
         *potassium_lines(case),
         *_hormones(case),
         *_others(case),
     ]
 
 
-def _kidney(case: Case) -> list[Line]:
+def kidney_lines(case: Case) -> list[Line]:
+    """Returns a creatinine or a filtration of kidney failure; on dialysis it is known."""
     limits = case.limits
     if case.dialysis:
-        return []  # known, and the plan speaks of dialysis
+        return []
     creatinine = case.readings.latest(Analyte.CREATININE, limits.measured_days)
     if creatinine is not None and creatinine.above(limits.creatinine_told_above):
         return [told(case, "measured-creatinine", creatinine)]

@@ -38,7 +38,12 @@ from cds_service.sodium.exposure import (
     is_hypertonic,
 )
 from cds_service.sodium.pituitary import pituitary_surgery
-from cds_service.sodium.restriction import CONCENTRATED, little_urine_sodium, salt_losers
+from cds_service.sodium.restriction import (
+    CONCENTRATED,
+    HELPED,
+    little_urine_sodium,
+    salt_losers,
+)
 from cds_service.sodium.results import Band, Reading
 from cds_service.sodium.rules.desmopressin import pause_lines
 from cds_service.sodium.rules.follow_up import cramp_labs, diabetic_crisis, has_mild_symptom
@@ -78,6 +83,7 @@ from cds_service.sodium.rules.gates import (
     water_stays_restricted,
 )
 from cds_service.sodium.rules.measured import (
+    kidney_lines,
     measured_lines,
     potassium_lines,
     told,
@@ -94,6 +100,10 @@ FLUID_ORDERS = ("NutritionOrder", "ServiceRequest")
 NEAR_NORMAL = "withheld-near-normal"
 CONDITIONAL = "withheld-volume-unknown"
 WEARS_OFF = "withheld-desmopressin"
+KEPT = frozenset({"review-overload", "review-decongestion"})  # they change nothing
+DRY = "never-hypo"
+ADRENAL_POTASSIUM = "withheld-adrenal-potassium"
+UNSPECIFIC = frozenset({CONDITIONAL, NEAR_NORMAL})  # they say nothing of this patient
 UNKNOWN_DATA = ("-unread", "-age-unknown")
 ISOTONIC_ORDERED = "withheld-isotonic-fluid"
 LEADING_STATES = frozenset({"withheld-pregnancy", "withheld-postpartum", "withheld-dialysis"})
@@ -127,28 +137,108 @@ def plan_lines(case: Case) -> list[Line]:
         return [line("plan-artifact")]
     if unconfirmed(case):
         return [line("plan-unconfirmed", keep=True)]
-    artifact = [*lines_of({"lipids-lead": lipids(case)}, keep=True), *undiluted_lines(case)]
-    diuretics = diuretics_to_stop(case)
-    crisis = bool(adrenal_crisis(case))
-    stops, liver = _stop_lines(case, diuretics), liver_forbids_diuretics(case)
+    stops, liver = stop_lines(case), liver_forbids_diuretics(case)
     return [
-        *artifact,
+        *_harms_now(case),
+        *(stops if liver else []),  # every diuretic is stopped first
+        *restriction_lines(case),
+        *_albumin_lines(case),
+        *([] if adrenal_crisis(case) else _volume_treatment(case)),
+        *([] if liver else stops),
+        *_insipidus_aquaresis(case),
+        *_reviews(case),
+    ]
+
+
+def severe_plan(case: Case) -> tuple[list[Line], list[Line]]:
+    """Returns the plan of the severe band in two parts: what is read in ten seconds, and the rest.
+
+    It is ordered by harm: the volume before the drug, and the drug before a restriction.
+    """
+    if osmolality_normal(case) or unconfirmed(case):
+        return plan_lines(case), []
+    treatment = [] if adrenal_crisis(case) else _volume_treatment(case)
+    helped = case.volume.status in HELPED  # then it is what follows a restriction
+    drugs = [*stop_lines(case), *_reviews(case)]
+    culprits, more = _in_one_line([told for told in drugs if told.key not in KEPT])
+    more += [told for told in drugs if told.key in KEPT]
+    adrenal, restricted, restricted_more = _restriction_parts(case)
+    first = [
+        *_harms_now(case),
+        *adrenal,
+        *([] if helped else _depleted_now(case) or treatment),
+        *_albumin_lines(case),
+        # Where the kidneys shed no water, less of it is part of the treatment.
+        *([*restricted, *culprits] if failing_kidney_lines(case) else [*culprits, *restricted]),
+    ]
+    rest = [*restricted_more, *(treatment if helped else []), *_insipidus_aquaresis(case), *more]
+    return first, rest
+
+
+def _in_one_line(drugs: list[Line]) -> tuple[list[Line], list[Line]]:
+    """Returns the first two lines on drugs as one line, and the others."""
+    if len(drugs) < 2:  # noqa: PLR2004
+        return drugs, []
+    return [drugs[0].also(drugs[1])], drugs[2:]
+
+
+def _restriction_parts(case: Case) -> tuple[list[Line], list[Line], list[Line]]:
+    """Returns adrenal failure, what else is read of fluid restriction in ten seconds, and the rest.
+
+    A restriction that runs and harms is to be lifted: that is read before the reason against it.
+    """
+    told = restriction_lines(case)
+    adrenal = [one for one in told if one in case.restriction.adrenal]
+    running = [one for one in told if one in case.restriction.running]
+    others = [one for one in told if one not in (*adrenal, *running)]
+    later = UNSPECIFIC
+    if _depleted_now(case):  # its line says so already
+        others, later = [one for one in others if one.key != DRY], UNSPECIFIC | {LOSSES}
+    leading = [*running, *(one for one in others if one.key not in later)]
+    rest = [one for one in others if one.key in later]
+    return adrenal, leading[:1], [*leading[1:], *rest]
+
+
+def _harms_now(case: Case) -> list[Line]:
+    """Returns what is read before the volume: a doubt, salt, dialysis, potassium, what runs."""
+    return [
+        *lines_of({"lipids-lead": lipids(case)}, keep=True),
+        *undiluted_lines(case),
         *osmole_unmeasured(case),
         *salt_tablet_lines(case),
         *dialysis_lines(case),
-        *lines_of({"adrenal-crisis": crisis}, keep=True),
-        *_potassium_first(case),
+        *lines_of({"adrenal-crisis": bool(adrenal_crisis(case))}, keep=True),
+        *potassium_first(case),
+        *failing_kidney_lines(case),
         *unclear_volume(case),
         *irrigation_lines(case),
         *fluid_lines(case),
-        *(stops if liver else []),  # every diuretic is stopped first
-        *restriction_lines(case),
-        *lines_of({"cirrhosis-kidney-albumin": _kidney_fails_in_cirrhosis(case)}, keep=True),
-        *([] if crisis else _volume_treatment(case)),
-        *([] if liver else stops),
-        *_insipidus_aquaresis(case),
-        *review_lines(case, leave_out=[exposure.drug.name for exposure in diuretics]),
     ]
+
+
+def _albumin_lines(case: Case) -> list[Line]:
+    return lines_of({"cirrhosis-kidney-albumin": _kidney_fails_in_cirrhosis(case)}, keep=True)
+
+
+def _reviews(case: Case) -> list[Line]:
+    """Returns how the drugs are reviewed that are no diuretic to be stopped."""
+    return review_lines(case, leave_out=[e.drug.name for e in diuretics_to_stop(case)])
+
+
+def _depleted_now(case: Case) -> list[Line]:
+    """Returns, in one line, that volume is lost, what restores it, and that no fluid is restricted.
+
+    Not while sodium rises too fast or the kidney sheds water (F27), nor for vomiting alone (F7).
+    """
+    volume, harm = case.volume, case.restriction.reasons[:1]
+    if volume.status is not Volume.HYPO or volume.evidence == VOMITING_ALONE:
+        return []
+    rises = rising_too_fast(case) or shedding_water(case) is not None
+    if rises or [told.key for told in harm] != [DRY]:
+        return []
+    lost = case.sets.fluid_losses.among(frozenset(volume.evidence))
+    key = "hypovolemia-losses-now" if lost else "hypovolemia-replace-now"
+    return [line(key, evidence=joined("evidence", volume.evidence[:2]), keep=True)]
 
 
 def insipidus_lines(case: Case) -> list[Line]:
@@ -200,14 +290,41 @@ def _dialysis_team_lines(case: Case) -> list[Line]:
     return [line("dialysis-team-potassium", limit=limit, value=potassium.value, keep=True)]
 
 
-def _potassium_first(case: Case) -> list[Line]:
-    """Returns a potassium that is treated before sodium; on dialysis that team is told."""
+def potassium_first(case: Case) -> list[Line]:
+    """Returns a potassium that is treated before sodium; on dialysis that team is told.
+
+    Below the mild band one that is high and not urgent is told there too (F26).
+    """
     potassium = urgent_potassium(case)
-    if potassium is None or case.dialysis:
+    if case.dialysis:
         return []
+    if potassium is None:
+        return _potassium_today(case)
     drugs = ", ".join(potassium_drugs(case))
     key = "potassium-first-drugs" if drugs else "potassium-first"
     return [told(case, key, potassium, drug=drugs)]
+
+
+def _potassium_today(case: Case) -> list[Line]:
+    """Returns a high potassium that is not urgent, unless adrenal failure is told with it."""
+    if case.sodium.band is Band.MILD or high_potassium(case) is None:
+        return []
+    if any(told.key == ADRENAL_POTASSIUM for told in case.restriction.adrenal):
+        return []
+    return potassium_lines(case)
+
+
+def failing_kidney_lines(case: Case) -> list[Line]:
+    """Returns that failing kidneys keep water in overload, and what takes it away (F26).
+
+    Not in cirrhosis or with a lack of pressure, and not while a rise is too fast.
+    """
+    if case.volume.status is not Volume.HYPER or case.sodium.band is Band.MILD:
+        return []
+    spared = cirrhosis(case) or pressure_lost(case) or rises_fast(case)
+    failing = [] if spared or shedding_water(case) is not None else kidney_lines(case)
+    keys = {"measured-creatinine": "overload-kidney", "measured-egfr": "overload-kidney-egfr"}
+    return [Line(keys[told.key], {"value": told.facts["value"]}, keep=True) for told in failing]
 
 
 def unclear_volume(case: Case) -> list[Line]:
@@ -285,6 +402,12 @@ def background(case: Case) -> list[Line]:
         *_further_reasons(case),
         *drug_lines(case),
     ]
+
+
+def background_of_plan(case: Case) -> list[Line]:
+    """Returns the background without the results that the plan tells already."""
+    said = [*potassium_first(case), *(kidney_lines(case) if failing_kidney_lines(case) else [])]
+    return [told for told in background(case) if told not in said]
 
 
 def fluid_lines(case: Case) -> list[Line]:
@@ -424,7 +547,7 @@ def _before_the_offer(case: Case) -> list[Line]:
     if case.sodium.band is not Band.SEVERE:
         return []
     if not case.restriction.likely_insufficient:
-        return [line("restriction-severe", keep=True)]
+        return [line("restriction-severe", ml=case.limits.fluid_ml_day, keep=True)]
     if salt_harms(case):
         return [line("restriction-severe-next-no-salt", keep=True)]
     return [line("restriction-severe-next", keep=True)]
@@ -612,6 +735,30 @@ def volume_lines(case: Case) -> list[Line]:
 def _drug_keeps_water(case: Case) -> bool:
     """Returns whether the concentrated urine is made by desmopressin."""
     return case.replaces_hormone or wears_off(case)
+
+
+def volume_state(case: Case) -> str:
+    """Returns the judged volume as a fact of a headline; "" if it is not known.
+
+    The urine alone is named as a pattern only if nothing speaks for lost volume.
+    """
+    volume = case.volume
+    if volume.shock:
+        return joined("evidence", volume.shock)
+    if volume.status in (Volume.CSW, Volume.NEURO, Volume.ADRENAL):
+        return joined("evidence", volume.evidence[:1])
+    key = {
+        Volume.HYPO: "" if volume.evidence == VOMITING_ALONE else "state-dry",
+        Volume.HYPER: "state-overload-kidney" if failing_kidney_lines(case) else "state-overload",
+        Volume.EUV: "state-siadh" if _is_plain_siadh(case) else "",
+    }.get(volume.status, "")
+    return joined("line", [key]) if key else ""
+
+
+def _is_plain_siadh(case: Case) -> bool:
+    restriction = case.restriction
+    against = restriction.red_flags or restriction.adrenal or salt_losers(case)
+    return not (against or _drug_keeps_water(case))
 
 
 def _after_pituitary_surgery(case: Case) -> list[Line]:
@@ -1099,6 +1246,8 @@ def _vaptan_may_help(case: Case, against: frozenset[str]) -> bool:
     if case.volume.status is not Volume.HYPER or case.sodium.band is Band.MILD:
         return False
     if case.dialysis or recorded(case, Problem.ANURIA) or wears_off(case):
+        return False
+    if failing_kidney_lines(case):
         return False
     restriction = case.restriction
     if restriction.red_flags or restriction.adrenal or restriction.fluid:

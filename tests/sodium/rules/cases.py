@@ -245,6 +245,11 @@ def keys(finding: Finding) -> list[str]:
     return [line.key for line in (*finding.do, *finding.why)]
 
 
+def part_keys(finding: Finding) -> list[str]:
+    """The key of all that the card says, in lines of its own or at the end of another."""
+    return [part.key for line in (*finding.do, *finding.why) for part in line.parts()]
+
+
 def kinds(finding: Finding) -> list[str]:
     """The kind of every button."""
     return [s.kind for s in finding.suggestions]

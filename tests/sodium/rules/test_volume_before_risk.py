@@ -22,8 +22,8 @@ def severe_card(*problems: Any, profile: str = "aasld", **more: Any) -> list[str
 @pytest.mark.parametrize(
     ("lost", "told"),
     [
-        (problem("hypovolemia", days=0.5), "hypovolemia-replace"),
-        (problem("diarrhea", days=1), "hypovolemia-losses"),
+        (problem("hypovolemia", days=0.5), "hypovolemia-replace-now"),
+        (problem("diarrhea", days=1), "hypovolemia-losses-now"),
     ],
 )
 def test_lost_volume_is_among_the_first_four_lines(profile: str, lost: Any, told: str) -> None:
@@ -37,5 +37,6 @@ def test_without_lost_volume_the_risk_stands_there() -> None:
     assert severe_card(RISK)[1].startswith("risk-")
 
 
-def test_without_a_risk_the_order_stays() -> None:
-    assert severe_card(problem("hypovolemia", days=0.5))[1] != "hypovolemia-replace"
+def test_without_a_risk_it_stands_before_the_advice() -> None:
+    told = severe_card(problem("hypovolemia", days=0.5))
+    assert told[1:3] == ["hypovolemia-replace-now", "severe-advice-room"]
