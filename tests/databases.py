@@ -16,7 +16,7 @@ import pytest
 import sqlalchemy as sa
 
 from cds_service.cli.run import free_port
-from cds_service.store.engine import make_engine
+from cds_service.store.engine import make_engine, upgrade
 
 _USER = "postgres"
 _CERTIFICATE = Path(__file__).parents[1] / "deploy" / "nginx" / "certificate.py"
@@ -35,6 +35,7 @@ class Server:
     def __init__(self, tools: Path, folder: Path) -> None:
         self._tools = tools
         self._folder = folder
+        self._template = ""
         self.port = free_port("127.0.0.1")
 
     def initialise(self) -> None:
@@ -93,9 +94,24 @@ class Server:
 
     def fresh(self, name: str) -> str:
         """The URL of a new, empty database."""
-        address = ["-h", "127.0.0.1", "-p", str(self.port), "-U", _USER]
-        self._run("dropdb", *address, "--if-exists", "--force", name)
-        self._run("createdb", *address, name)
+        return self._made(name, "template1")
+
+    def migrated(self, name: str) -> str:
+        """The URL of a new database with our schema: a copy of one that was migrated once."""
+        if not self._template:
+            upgrade(make_engine(self.fresh("migrated_once")))
+            self._template = "migrated_once"
+        return self._made(name, self._template)
+
+    def _made(self, name: str, template: str) -> str:
+        engine = make_engine(self._url(_USER), patient=True)
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.exec_driver_sql(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+            connection.exec_driver_sql(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        engine.dispose()
+        return self._url(name)
+
+    def _url(self, name: str) -> str:
         return f"postgresql://{_USER}@127.0.0.1:{self.port}/{name}"
 
     def _run(self, tool: str, *arguments: str) -> None:

@@ -17,7 +17,6 @@ import pytest
 import requests
 
 from cds_service.cli.run import free_port
-from cds_service.store.engine import make_engine, upgrade
 from tests.cli.test_log_faults import CALL, log_to
 from tests.cli.test_process import is_running, workers_of
 from tests.cli.test_servers import started
@@ -85,8 +84,7 @@ def test_a_stop_does_not_wait_for_what_hangs(
     postgres: Server,
     record_property: Callable[[str, object], None],
 ) -> None:
-    url = postgres.fresh("stop")
-    upgrade(make_engine(url))
+    url = postgres.migrated("stop")
     with ExitStack() as stack:
         fhir = stack.enter_context(silent_server())
         process, port = stack.enter_context(service(tmp_path, url, fhir))

@@ -22,7 +22,7 @@ import sqlalchemy as sa
 
 from cds_service.cli.run import free_port
 from cds_service.demo.stories import Story
-from cds_service.store.engine import make_engine, sqlite_url, upgrade
+from cds_service.store.engine import make_engine, sqlite_url
 from cds_service.store.tables import FEEDBACK
 from cds_service.web.runtime import runtime_of
 from tests.cli.test_servers import started
@@ -108,8 +108,7 @@ def test_an_acknowledged_feedback_survives_many_kills(
     if kind == "sqlite":
         kill_again_and_again(tmp_path, 30, {}, sqlite_url(tmp_path / "data"))
         return
-    url = request.getfixturevalue("postgres").fresh("killed")
-    upgrade(make_engine(url))
+    url = request.getfixturevalue("postgres").migrated("killed")
     kill_again_and_again(tmp_path, 30, {"CDS_DATABASE_URL": url}, url)
 
 
@@ -132,8 +131,7 @@ def test_a_stop_writes_what_is_queued(tmp_path: Path, stories: dict[str, Story])
 def test_a_database_that_stops_under_load_fails_no_hook_and_loses_nothing_acknowledged(
     tmp_path: Path, postgres: Server, stories: dict[str, Story]
 ) -> None:
-    url = postgres.fresh("load")
-    upgrade(make_engine(url))
+    url = postgres.migrated("load")
     app = deployment(tmp_path, url)
     done = threading.Event()
     hooks: list[int] = []

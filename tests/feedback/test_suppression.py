@@ -119,12 +119,9 @@ def clock() -> Clock:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def app(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Iterator[Flask]:
-    from cds_service.store.engine import make_engine, upgrade
-
     url = ""
     if request.param == "postgresql":
-        url = request.getfixturevalue("postgres").fresh("suppression")
-        upgrade(make_engine(url))
+        url = request.getfixturevalue("postgres").migrated("suppression")
     app = deployment(tmp_path, url, clock)
     yield app
     close(app)

@@ -19,7 +19,7 @@ import pytest
 from cds_service.errors import StoreUnavailable
 from cds_service.store import desk as desks
 from cds_service.store.desk import Desk
-from cds_service.store.engine import Database, make_engine, open_database, sqlite_url, upgrade
+from cds_service.store.engine import Database, open_database, sqlite_url
 from cds_service.store.feedback import FeedbackTable
 from cds_service.store.postgresql import BoundedConnection
 from cds_service.store.recorder import Recorder
@@ -93,8 +93,7 @@ def test_a_caller_that_was_woken_late_waits_on(monkeypatch: pytest.MonkeyPatch) 
 def test_a_frozen_postgresql_costs_a_call_a_moment_and_comes_back_without_a_restart(
     postgres: Server,
 ) -> None:
-    url = postgres.fresh("frozen")
-    upgrade(make_engine(url))
+    url = postgres.migrated("frozen")
     database = open_database(url)
     tokens, feedback = UsedTokens(database.engine, database.desk), FeedbackTable(database)
     shown, recorder = ShownTable(database), Recorder(database)
@@ -130,8 +129,7 @@ def test_a_server_that_never_answers_again_does_not_keep_a_thread(
 ) -> None:
     """The address may belong to another server by now; the old one hangs for ever."""
     monkeypatch.setattr("cds_service.store.postgresql.ANSWER_S", 0.5)
-    url = postgres.fresh("never")
-    upgrade(make_engine(url))
+    url = postgres.migrated("never")
     database = open_database(url)
     assert database.ping()
     with postgres.frozen():
@@ -165,8 +163,7 @@ def test_rows_that_a_server_does_not_take_in_time_are_given_up_without_a_word(
 
 
 def test_a_postgresql_that_is_frozen_at_the_start_does_not_stop_it(postgres: Server) -> None:
-    url = postgres.fresh("start")
-    upgrade(make_engine(url))
+    url = postgres.migrated("start")
     with postgres.frozen():
         database = open_database(url)
         assert database.problem == "unreachable"

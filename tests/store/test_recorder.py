@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from cds_service.errors import StoreUnavailable
-from cds_service.store.engine import Database, make_engine, open_database, upgrade
+from cds_service.store.engine import Database, make_engine, open_database
 from cds_service.store.recorder import CallRecord, Recorder, Tally
 from cds_service.store.tables import AUDIT, ISSUED, TALLY
 from tests.databases import Server
@@ -163,8 +163,7 @@ def test_a_full_queue_drops_and_counts_and_takes_no_time(monkeypatch: pytest.Mon
 
 
 def test_an_outage_loses_nothing_that_fits_into_the_queue(postgres: Server) -> None:
-    url = postgres.fresh("outage")
-    upgrade(make_engine(url))
+    url = postgres.migrated("outage")
     database = open_database(url)
     recorder = Recorder(database, 1000)
     recorder.put(a_call("before"))

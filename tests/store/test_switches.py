@@ -20,7 +20,7 @@ from msgspec.structs import replace
 
 from cds_service.cli import cli
 from cds_service.demo.stories import Story
-from cds_service.store.engine import Database, make_engine, upgrade
+from cds_service.store.engine import Database
 from cds_service.store.switches import ALL, Switched, Switches, SwitchTable
 from cds_service.telemetry import configure_logging
 from cds_service.web.runtime import runtime_of
@@ -74,8 +74,7 @@ def nodes(
     url = ""
     if request.param == "postgresql":
         server: Server = request.getfixturevalue("postgres")
-        url = server.fresh("switches")
-        upgrade(make_engine(url))
+        url = server.migrated("switches")
         monkeypatch.setenv("CDS_DATABASE_URL", url)
     one, other = (deployment(tmp_path, url, explain=True) for _ in range(2))
     monkeypatch.setenv("CDS_DATA_DIR", str(tmp_path))
