@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,9 +25,9 @@ from cds_service.app import create_app
 from cds_service.demo.pages import demo_pages
 from cds_service.demo.stories import Story, default_fixtures_dir, load_stories
 from cds_service.errors import OutOfTime
-from cds_service.knowledge import load, names
+from cds_service.knowledge import languages, load, names
 from cds_service.settings import Settings
-from cds_service.store.engine import Database, make_engine, open_database, sqlite_url, upgrade
+from cds_service.store.engine import Database, open_database, sqlite_url
 from cds_service.terminology.vocabulary import vocabulary
 from cds_service.trust.client import Defaults
 from cds_service.trust.deadline import Deadline
@@ -69,6 +71,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: not item.nodeid.startswith(BEGUN_FIRST))
 
 
+def pytest_collection() -> None:
+    """Nothing that is made while tests are collected is garbage, so it is not looked for."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Leaves 21,500 tests and the knowledge alone: each look for garbage would walk through them."""
+    gc.enable()
+    gc.freeze()
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Prints the figures that long tests record, also if other processes ran them."""
     for report in terminalreporter.getreports("passed"):
@@ -103,6 +116,9 @@ def pytest_configure() -> None:
     patch = pytest.MonkeyPatch()  # for as long as this process lives
     patch.setattr(pipeline, "vocabulary", _once(vocabulary))
     patch.setattr(load, "knowledge_of", _once(load.knowledge_of, reading))
+    # Of other knowledge, almost all is as shipped: each translation is held against its text once.
+    patch.setattr(load, "language_of", _once(languages.language_of))
+    patch.setattr(languages, "_misfit", cache(languages._misfit))
 
 
 def _once(make: Callable[..., Made], beside: Callable[[], object] = lambda: None) -> Any:
@@ -189,8 +205,7 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Databas
     if request.param == "sqlite":
         url = sqlite_url(tmp_path)
     else:
-        url = request.getfixturevalue("postgres").fresh("cds")
-        upgrade(make_engine(url))
+        url = request.getfixturevalue("postgres").migrated("cds")
     opened = open_database(url)
     yield opened
     opened.engine.dispose()
