@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from cds_service.cli.review import review
+from cds_service.demo.stories import default_fixtures_dir
 from cds_service.knowledge.load import default_hooks_dir, load_knowledge
 from cds_service.knowledge.review import REVIEWED
 from tests.browser.axe import assert_nothing_found
@@ -23,12 +24,31 @@ OpenReview = Callable[..., Page]
 
 
 @pytest.fixture(scope="module")
-def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def whole_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page, written once."""
-    folder = tmp_path_factory.mktemp("review")
-    written = CliRunner().invoke(review, ["--out", str(folder / "review.html")])
-    assert written.exit_code == 0, written.output
-    return folder / "review.html"
+    return written(tmp_path_factory.mktemp("review") / "review.html")
+
+
+@pytest.fixture(scope="module")
+def few_stories(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the stories of two rules: to look for the edges of all takes seconds."""
+    folder = tmp_path_factory.mktemp("few")
+    for name in ("long-known", "severe-without-symptoms"):
+        shutil.copytree(default_fixtures_dir() / name, folder / name)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def page_file(tmp_path_factory: pytest.TempPathFactory, few_stories: Path) -> Path:
+    """The page with the cards of two rules and notes for the others."""
+    out = tmp_path_factory.mktemp("review-of-few") / "review.html"
+    return written(out, "--fixtures", str(few_stories))
+
+
+def written(out: Path, *options: str) -> Path:
+    made = CliRunner().invoke(review, ["--out", str(out), *options])
+    assert made.exit_code == 0, made.output
+    return out
 
 
 @pytest.fixture
@@ -85,9 +105,9 @@ def sign_on(page: Page) -> None:
 
 
 def test_each_rule_stands_beside_a_card_with_its_numbers_and_its_edge(
-    open_review: OpenReview,
+    open_review: OpenReview, whole_page: Path
 ) -> None:
-    page = open_review()
+    page = open_review(whole_page)
     rules = load_knowledge(default_hooks_dir()).rules
     for rule in rules:
         assert page.locator(f"#{rule}").locator(".card .summary, .note").count() == 1, rule
@@ -126,7 +146,7 @@ def test_what_was_ticked_is_saved_and_signs_the_file(
 
 
 def test_ticks_are_there_again_in_the_same_browser_and_from_a_saved_file(
-    open_review: OpenReview, tmp_path: Path
+    open_review: OpenReview, few_stories: Path, tmp_path: Path
 ) -> None:
     page = open_review()
     sign_on(page)
@@ -147,11 +167,8 @@ def test_ticks_are_there_again_in_the_same_browser_and_from_a_saved_file(
     if "holds_back" in text.partition("[rules.PV-MOD]\n")[2].partition("[rules.")[0]:
         changed = text.replace("Moderate low sodium $na", "Moderately low sodium $na", 1)
     chart.write_text(changed, encoding="utf-8")
-    later = tmp_path / "later.html"
-    arguments = ["--from", str(path), "--hooks", str(hooks), "--out", str(later)]
-    written = CliRunner().invoke(review, arguments)
-    assert written.exit_code == 0, written.output
-    other = open_review(later)
+    sources = ("--from", str(path), "--hooks", str(hooks), "--fixtures", str(few_stories))
+    other = open_review(written(tmp_path / "later.html", *sources))
     expect(other.locator(".note").first).to_contain_text("rule PV-MOD")
     expect(other.locator("[data-agree='rule PV-MOD']")).not_to_be_checked()
     expect(other.locator("[data-comment='number severe_below']")).to_have_value("118?")
@@ -169,9 +186,9 @@ def test_what_is_agreed_can_be_hidden_and_a_commented_rule_stays(open_review: Op
 
 @pytest.mark.parametrize("width", [390, 1280])
 def test_axe_finds_nothing_and_nothing_runs_off_the_side(
-    width: int, open_review: OpenReview
+    width: int, open_review: OpenReview, whole_page: Path
 ) -> None:
-    page = open_review(width=width)
+    page = open_review(whole_page, width=width)
     agree(page, "rule PV-MOD")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     # Rules are drawn by one template, and numbers by another: axe looks at some of each.
