@@ -9,16 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import schemathesis
 from flask import Flask
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
-from schemathesis.checks import not_a_server_error
-from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance
-from schemathesis.specs.openapi.schemas import (
-    OpenApiSchema,  # else parsed in the midst of a test: CPython 3.11 may fail
-)
 
 from cds_service.app import create_app
 from cds_service.demo.pages import demo_pages, development_pages
@@ -32,7 +26,6 @@ from tests.openapi import SERVED, as_json
 DOCUMENT = Path(__file__).parents[2] / "docs" / "openapi.yaml"
 SHORT, LONG = 12, 500  # cases for each operation
 RAW_SHORT, RAW_LONG = 150, 20_000
-CHECKS = [not_a_server_error, response_schema_conformance, content_type_conformance]
 
 # An address of the demo that fails on purpose answers 500; it is no bug of the service.
 ON_PURPOSE = "/demo/fhir-broken"
@@ -45,9 +38,21 @@ def demo(folder: Path) -> Flask:
     return create_app(chosen, pages=demo_pages(stories), registry=lambda: registry)
 
 
+def loaded() -> Any:
+    """The description as schemathesis reads it, whose import takes more than a second of a process."""
+    import schemathesis
+    from schemathesis.specs.openapi.schemas import (
+        OpenApiSchema,  # else parsed in the midst of a test: CPython 3.11 may fail
+    )
+
+    document: Any = schemathesis.openapi.from_path(DOCUMENT)
+    assert isinstance(document, OpenApiSchema)
+    return document
+
+
 @pytest.fixture(scope="module")
 def asked(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    document = schemathesis.openapi.from_path(DOCUMENT)
+    document = loaded()
     document.app = demo(tmp_path_factory.mktemp("openapi"))
     return document
 
@@ -108,11 +113,9 @@ def test_the_services_and_hooks_of_the_description_are_those_of_services_toml() 
 
 
 def test_every_address_is_described_and_nothing_else(app: Flask) -> None:
-    loaded: Any = schemathesis.openapi.from_path(DOCUMENT)
-    assert type(loaded).__name__ == OpenApiSchema.__name__
     written = {
         (operation.ok().method.upper(), re.sub(r"\{[^}]*\}", "{}", operation.ok().path))
-        for operation in loaded.get_all_operations()
+        for operation in loaded().get_all_operations()
     }
     served = {
         (method, described(rule.rule))
@@ -124,14 +127,24 @@ def test_every_address_is_described_and_nothing_else(app: Flask) -> None:
 
 def exercise(asked: Any, cases: int) -> int:
     """Call every operation with `cases` inputs of each kind, good and bad; how many calls were made."""
+    from schemathesis import GenerationMode
+
     made = [0]
     for operation in (found.ok() for found in asked.get_all_operations()):
-        for mode in schemathesis.GenerationMode:
+        for mode in GenerationMode:
             _exercise(operation, mode, cases, made)
     return made[0]
 
 
 def _exercise(operation: Any, mode: Any, cases: int, made: list[int]) -> None:
+    from schemathesis.checks import not_a_server_error
+    from schemathesis.specs.openapi.checks import (
+        content_type_conformance,
+        response_schema_conformance,
+    )
+
+    checks = [not_a_server_error, response_schema_conformance, content_type_conformance]
+
     @settings(
         max_examples=cases,
         deadline=None,
@@ -145,7 +158,7 @@ def _exercise(operation: Any, mode: Any, cases: int, made: list[int]) -> None:
         made[0] += 1
         response = case.call()
         if ON_PURPOSE not in case.formatted_path:
-            case.validate_response(response, checks=CHECKS)
+            case.validate_response(response, checks=checks)
 
     try:
         call()
