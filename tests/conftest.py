@@ -77,7 +77,7 @@ def pytest_collection() -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Leaves 21,500 tests and the knowledge alone: each look for garbage would walk through them."""
+    """Leaves the tests and the knowledge alone: each look for garbage would walk through them."""
     gc.enable()
     gc.freeze()
 
