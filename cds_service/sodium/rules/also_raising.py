@@ -21,6 +21,8 @@ from cds_service.sodium.rules.follow_up import rate_due, repeat_sodium
 from cds_service.sodium.rules.gates import (
     EUROPEAN,
     circulation_fails,
+    emergency,
+    lasting_symptom_line,
     lines_of,
     shown_sodium,
     still_shedding,
@@ -49,6 +51,7 @@ from cds_service.sodium.rules.room import (
     limit_reached,
     passed_limit,
     rise_limit,
+    rise_stands,
 )
 from cds_service.sodium.rules.strong_salts import as_bolus, load_facts, salt_amount, sodium_rich_of
 from cds_service.sodium.snapshot import Order
@@ -142,13 +145,18 @@ def _stops(case: Case, order: Order, pair: RatePair) -> bool:
     Bicarbonate, phosphate and potassium may be needed for what they are, and a loop diuretic for
     the lungs. After an acute fall a rise is wanted, and a jump is repeated first.
     """
-    rate = case.rate
-    if rate.may_be_acute or rate.variant in ("was", "jump") or rate.jump is not None:
+    if not rise_stands(case):
         return False
-    reached = rate.level in ("warning", "critical") and _no_room(case, pair)
+    reached = case.rate.level in ("warning", "critical") and _no_room(case, pair)
     if not (reached or limit_reached(case)):
         return False
     return _is_oral_salt(order) or (_is_plain_fluid(order) and not _circulation_needs(case))
+
+
+def salt_is_stopped(case: Case, order: Order) -> bool:
+    """Returns whether no room is left for these salt tablets, or for this urea."""
+    pair = _rise(case, order)
+    return pair is not None and _is_oral_salt(order) and _stops(case, order, pair)
 
 
 def _is_oral_salt(order: Order) -> bool:
@@ -180,6 +188,9 @@ def _do_not_give(
     salt, urine = _is_oral_salt(order), still_shedding(case)
     named = f"drugclass:{SalineName.BALANCED}" if drug == BALANCED else drug
     removal = [remove(order, named)] if may_remove(case) else []
+    urgent = emergency(case)
+    if urgent:
+        indicator = "critical" if salt else "warning"
     return card(
         indicator,
         "stop-balanced" if drug == BALANCED else "stop",
@@ -187,6 +198,7 @@ def _do_not_give(
         more_facts=facts,
         do=[
             Line("stop-salt" if salt else "do-not-give", facts, keep=True),
+            *([lasting_symptom_line(case)] if urgent and case.symptoms.severe else []),
             *([line("sheds-water-too", value=urine, keep=True)] if urine is not None else []),
             *_runs_already(case),
             *(_above_limit(case, pair) or _room(case)),

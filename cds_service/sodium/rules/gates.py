@@ -796,6 +796,12 @@ def first_symptom(case: Case) -> str:
     return joined("symptom", case.symptoms.severe[:1])
 
 
+def lasting_symptom_line(case: Case) -> Line:
+    """Returns that a recorded symptom is an emergency only if it goes on, past the limit (F31)."""
+    shown = joined("symptom", [with_time(case, symptom) for symptom in case.symptoms.severe[:1]])
+    return line("if-it-goes-on", symptom=shown, keep=True)
+
+
 def symptom_lines(case: Case) -> list[Line]:
     """Returns the recorded symptoms and the coma scale, or that no severe symptom is recorded."""
     symptoms = case.symptoms

@@ -31,6 +31,7 @@ from cds_service.sodium.rules.gates import (
     isotonic_by_glucose,
     kidney_order_lines,
     kidneys_shed_nothing,
+    lasting_symptom_line,
     likely_acute,
     low_glucose_lines,
     may_be_unusable_within,
@@ -66,6 +67,7 @@ from cds_service.sodium.rules.order_helpers import (
     sodium_at_once,
     sodium_below,
     sodium_unread,
+    vaptan_of,
 )
 from cds_service.sodium.rules.ordered_amount import (
     after_each_bolus,
@@ -83,13 +85,14 @@ from cds_service.sodium.rules.plan import (
     risk_lines,
     weak_fluid_lines,
 )
-from cds_service.sodium.rules.room import day_limit, limit_line, rise_limit
+from cds_service.sodium.rules.room import day_limit, limit_line, rise_limit, rise_stands
 from cds_service.sodium.snapshot import Order
 from cds_service.terminology.types import Saline
 
 RISEN_STEP = {
     "reached": "no-further-rise",
     "severe": "specialist-now",
+    "severe-over": "only-while-it-lasts",
     "goal": "wait-for-sodium",
     "near": "wait-for-sodium",
     "over": "no-further-rise",
@@ -100,6 +103,7 @@ RISEN_STEP = {
 }  # what to do, by the variant of OS-HTS-OVER
 
 
+NAMES_LIMIT = ("over", "reached", "goal", "near", "earlier", "severe-over")
 # The summary of OS-HTS-PSEUDO where saline may be the rescue, by the usual one.
 RESCUE_SUMMARY = {
     "main": "rescue",
@@ -416,10 +420,10 @@ def rising_already(case: Case, order: Order, drug: str) -> Finding:
         require(unread_lately(case) is None, RISE_UNREAD)
         skip("not-rising", rise=_shown_rise(case, case.rate.rise_now))
     variant = _rise_variant(case, order, pair)
-    indicator = _rise_indicator(case, pair)
+    indicator = _rise_indicator(case, order, pair)
     pair = _as_measured(case, pair) if variant == "over" else pair
     facts: dict[str, Fact | Decimal] = {"rise": _shown_rise(case, pair.rise)}
-    if variant in ("over", "reached", "goal", "near", "earlier"):
+    if variant in NAMES_LIMIT:
         facts["limit"] = rise_limit(case)
     if variant != "remembered-severe":
         facts["hours"] = in_hours(pair.span)
@@ -437,6 +441,7 @@ def rising_already(case: Case, order: Order, drug: str) -> Finding:
             *too_much(case, order, one_bolus=False),
             *treat_first(case, order),
             RISEN_STEP[variant],
+            *_if_it_goes_on(case, order),
             "recheck-often",
         ],
         why=[
@@ -497,11 +502,13 @@ def _as_measured(case: Case, pair: RatePair) -> RatePair:
 
 
 def _rise_variant(case: Case, order: Order, pair: RatePair) -> str:
-    severe = case.symptoms.severe and not concentrated_saline(order)
+    severe = bool(case.symptoms.severe) and not concentrated_saline(order)
     if pair == case.rate.episode and pair.end != case.rate.latest:
         return "remembered-severe" if severe else "remembered"
-    if severe:
-        return "severe"
+    spent = rise_stands(case) and pair.rise >= rise_limit(case)
+    # A vaptan is no rescue: past the limit it hears what it hears without a symptom.
+    if severe and not (spent and vaptan_of(order)):
+        return "severe-over" if spent and not case.symptoms.icp_indication else "severe"
     if pair is not case.rate.now:
         return "earlier" if pair.window == "day" else "earlier-long"
     if pair.rise > rise_limit(case):
@@ -511,8 +518,26 @@ def _rise_variant(case: Case, order: Order, pair: RatePair) -> str:
     return "goal" if case.risk.high and pair.rise > case.limits.rate_goal else "near"
 
 
-def _rise_indicator(case: Case, pair: RatePair) -> Indicator:
-    """Returns critical only if the card on the rate is critical too: doubt lowers both."""
+def limit_forbids_vaptan(case: Case, order: Order) -> bool:
+    """Returns whether a rise, rather than a severe symptom, is what forbids this vaptan (F22)."""
+    pair = _rise_that_counts(case)
+    if pair is None or not vaptan_of(order) or not case.symptoms.severe:
+        return False
+    return rise_stands(case) and pair.rise >= rise_limit(case)
+
+
+def _if_it_goes_on(case: Case, order: Order) -> list[Line]:
+    """Returns that a symptom which lasts is an emergency, on a vaptan that the limit forbids."""
+    return [lasting_symptom_line(case)] if limit_forbids_vaptan(case, order) else []
+
+
+def _rise_indicator(case: Case, order: Order, pair: RatePair) -> Indicator:
+    """Returns critical only if the card on the rate is critical too: doubt lowers both.
+
+    A vaptan beside a severe symptom is critical for that alone (OS-VAP-CONTRA).
+    """
+    if limit_forbids_vaptan(case, order):
+        return "critical"
     over = pair.rise > rise_limit(case) and pair.base < case.limits.rate_danger_base_below
     if over and case.rate.level == "critical" and not case.symptoms.severe:
         return "critical"

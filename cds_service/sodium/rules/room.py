@@ -67,6 +67,16 @@ def limit_reached(case: Case) -> bool:
     return room.left <= 0 and worst.rise >= case.rate.limit
 
 
+def rise_stands(case: Case) -> bool:
+    """Returns whether a rise is of now, believed and not wanted (F22, F31).
+
+    After an acute fall a rise is wanted, a jump is repeated first, and what was lowered again is
+    no rise of now.
+    """
+    rate = case.rate
+    return not (rate.may_be_acute or rate.variant in ("was", "jump") or rate.jump is not None)
+
+
 def _no_limit(case: Case) -> NoLimit:
     """Returns why no limit of hours is under way (F2, F37, M6 a); "" if one may be."""
     if case.rate.may_be_acute or (likely_acute(case) and not rising_too_fast(case)):

@@ -8,6 +8,7 @@ from cds_service.knowledge.names import DrugClass, DrugName
 from cds_service.sodium.blind_spots import SODIUM_UNREAD, sodium_missing
 from cds_service.sodium.case import Case
 from cds_service.sodium.rules.acute_order import acute_state, sodium_now
+from cds_service.sodium.rules.also_raising import salt_is_stopped
 from cds_service.sodium.rules.book import order_rule
 from cds_service.sodium.rules.gates import (
     emergency,
@@ -41,12 +42,14 @@ def slow_treatment_of(order: Order) -> str:
 def slow_treatment(case: Case, order: Order, drug: str) -> Finding:
     """Speaks if a seizure, coma or a low coma scale at this sodium is answered too slowly.
 
-    While sodium rises fast the card on that takes a fluid restriction away.
+    While sodium rises fast the card on that takes a fluid restriction away; and if no room is left
+    for salt or urea, the card that says so leads.
     """
     unread = sodium_missing(case.snapshot) and bool(case.symptoms.severe)
     require(not unread, SODIUM_UNREAD)
     require_low_sodium(case)
     require(drug != RESTRICTION or not rises_fast(case), "raise-leads")
+    require(not salt_is_stopped(case, order), "limit-leads")
     symptom = first_symptom(case) if emergency(case) else ""
     points = _scale(case)
     require_recorded(case, symptom or points, "no-emergency")

@@ -42,6 +42,7 @@ from cds_service.sodium.rules.order_helpers import (
     watched_drugs_of,
 )
 from cds_service.sodium.rules.plan import fluid_orders_unread
+from cds_service.sodium.rules.raise_sodium import limit_forbids_vaptan
 from cds_service.sodium.snapshot import Order
 from cds_service.sodium.volume import Volume
 from cds_service.terminology.types import DrugMatch
@@ -241,7 +242,7 @@ def contraindications(case: Case, order: Order) -> Iterator[tuple[str, str]]:
         yield "anuria", f"evidence:{Sign.DIALYSIS}"
     elif recorded(case, Problem.ANURIA):
         yield "anuria", f"evidence:{Sign.ANURIA}"
-    if case.symptoms.attributable:
+    if case.symptoms.attributable and not limit_forbids_vaptan(case, order):
         yield "severe", f"symptom:{case.symptoms.severe[0]}"
     thirst = case.problems.current(case.sets.cannot_drink, case.limits.symptom_days)
     thirst = thirst or case.problems.active(case.sets.cannot_swallow)
@@ -260,6 +261,7 @@ def severe_symptoms(case: Case, order: Order, vaptan: DrugMatch) -> Finding:
     _require_for_low_sodium(case, order)
     require(case.symptoms.severe, "no-severe-symptom")
     require(not case.symptoms.attributable, "no-severe-symptom")
+    require(not limit_forbids_vaptan(case, order), "limit-leads")
     return card(
         "warning",
         drug=vaptan.name,
