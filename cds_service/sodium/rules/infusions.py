@@ -72,6 +72,7 @@ KEEPERS = (
     DrugClass.CYTOTOXIC,
 )
 OWN_FLAG = "withheld-isotonic-fluid"  # the red flag that isotonic fluid raises by itself
+BY_SEIZURE = (OWN_FLAG, "withheld-heart-rate-high")  # what a seizure raises by itself
 # Red flags that a congested heart raises too (F48).
 BY_CONGESTION = (
     OWN_FLAG,
@@ -135,7 +136,7 @@ def isotonic_in_siadh(case: Case, order: Order, saline: Saline) -> Finding:
         return _weak_fluid_beside_brain_injury(case, injury)
     acute = acute_state(case)
     if acute is not None and acute.symptom and case.volume.status in NO_VOLUME_LOST:
-        _require_no_need_of_volume(case)
+        _require_no_need_of_volume(case, BY_SEIZURE if _urine_keeps_water(case) else (OWN_FLAG,))
         return _isotonic_beside_symptoms(case, order, acute)
     volume = case.volume
     water_kept = volume.status is Volume.EUV or volume.kept_water  # beside vomiting too (F7)
@@ -213,6 +214,14 @@ def _instead(case: Case) -> list[Line]:
     return [line("instead", ml=case.limits.fluid_ml_day, keep=True), *after]
 
 
+def _urine_keeps_water(case: Case) -> bool:
+    """Returns whether the urine of an emergency shows that isotonic fluid lowers sodium (F1).
+
+    It is concentrated and holds salt: the kidney sheds the salt of the fluid and keeps its water.
+    """
+    return emergency(case) and concentrated_urine(case) and little_urine_sodium(case) is None
+
+
 def _isotonic_beside_symptoms(case: Case, order: Order, acute: AcuteState) -> Finding:
     """Returns that isotonic fluid is no treatment of symptoms that may be brain edema (F1)."""
     return card(
@@ -221,10 +230,18 @@ def _isotonic_beside_symptoms(case: Case, order: Order, acute: AcuteState) -> Fi
         drug=_isotonic_name(order),
         na=shown_sodium(case),
         symptom=acute.symptom,
-        do=[*acute.lines(), "if-not-depleted"],
+        do=[*acute.lines(), *_lowers_by_urine(case), "if-not-depleted"],
         why=setting_lines(case),
         offer=[sodium_now(case)],
     )
+
+
+def _lowers_by_urine(case: Case) -> list[Line]:
+    """Returns that isotonic fluid lowers sodium at this urine, if that is known."""
+    urine = case.readings.latest(Analyte.URINE_OSMOLALITY, case.limits.urine_labs_hours)
+    if urine is None or not concentrated_urine(case):
+        return []
+    return [line("urine-lowers", value=urine.value, time=at(case, urine.at), keep=True)]
 
 
 @order_rule("OS-ISO-HYPER", isotonic_infusion, otherwise="not-isotonic")

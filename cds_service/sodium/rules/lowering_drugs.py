@@ -151,6 +151,8 @@ def lowering(case: Case, order: Order, drugs: tuple[DrugMatch, ...]) -> Finding:
         indicator = "warning"  # the drug may be needed, and the fluid is not (F28)
     if acute is not None and acute.fall is not None:
         return _while_acute(case, order, drug, acute, (group, indicator))
+    if acute is not None and _waits_in_an_emergency(case, drug, group):
+        return _in_an_emergency(case, order, drug, acute, (group, indicator))
     may_wait = group == "A" and not decongests(case, drug)
     if earlier is not None and earlier.variant == AGAIN and may_wait:
         return _again_while_low(case, drug, earlier, indicator)
@@ -160,7 +162,7 @@ def lowering(case: Case, order: Order, drugs: tuple[DrugMatch, ...]) -> Finding:
         drug=drug.name,
         na=latest.shown,
         more_facts=_more_facts(case, order, group, drug),
-        do=[*_repeat_first(case), *_seizing(case, drug, acute), *running, *advice],
+        do=[*_repeat_first(case), *_danger_now(case, acute), *running, *advice],
         why=_why(case, order, drug),
         offer=_buttons(
             case,
@@ -278,10 +280,54 @@ def _again_while_low(case: Case, drug: DrugMatch, earlier: Finding, usual: Indic
     )
 
 
-def _seizing(case: Case, drug: DrugMatch, acute: AcuteState | None) -> list[Line]:
-    """Returns that a seizure may come of low sodium, beside a drug that is given against it."""
-    against_it = drug.cls in case.sets.antiepileptics and emergency(case) and case.symptoms.seizure
-    return acute.lines() if acute is not None and against_it else []
+def _danger_now(case: Case, acute: AcuteState | None) -> list[Line]:
+    """Returns that a severe symptom may come of low sodium, beside a drug that may be needed."""
+    return acute.lines() if acute is not None and emergency(case) else []
+
+
+def _waits_in_an_emergency(case: Case, drug: DrugMatch, group: str) -> bool:
+    """Returns whether a new drug is not started while low sodium is an emergency (F1, M12).
+
+    What may be needed at once, drains a congested heart or treats the seizure has words of its own.
+    """
+    if not emergency(case) or group == "C" or taken(case, drug):
+        return False
+    treats = case.symptoms.seizure and drug.cls in case.sets.antiepileptics
+    drains = decongests(case, drug) or _is_kept(case, drug)
+    return not (treats or drains or _needed_now(case, drug))
+
+
+def _in_an_emergency(
+    case: Case, order: Order, drug: DrugMatch, acute: AcuteState, usual: tuple[str, Indicator]
+) -> Finding:
+    """Returns that the symptom is treated first, and a drug that lowers sodium is not begun."""
+    group, indicator = usual
+    removal = group == "A" and may_remove(case) and actionable(case)
+    return card(
+        lower_if_aging(case, "warning" if indicator == "info" else indicator),
+        "emergency",
+        drug=drug.name,
+        na=shown_sodium(case),
+        symptom=acute.symptom,
+        do=[
+            *_repeat_first(case),
+            *acute.lines(),
+            line("not-in-an-emergency", drug=drug.name, keep=True),
+            *same_group_lines(case, drug),
+            *fluid_beside(case, drug),
+        ],
+        why=_why(case, order, drug),
+        offer=[*([remove(order, drug.name)] if removal else []), sodium_now(case)],
+    )
+
+
+def _is_kept_by_seizure(case: Case, drug: DrugMatch) -> bool:
+    """Returns whether a seizure code keeps the order: of any drug, but in an emergency (M12).
+
+    There only a drug against seizures is kept: any other one makes the emergency worse.
+    """
+    against_it = drug.cls in case.sets.antiepileptics
+    return case.symptoms.seizure and (against_it or not emergency(case))
 
 
 def _while_acute(
@@ -297,7 +343,8 @@ def _while_acute(
     vital = [*same, *_needed_now(case, drug)] or [line("vital-only", drug=drug.name)]
     vital += beside_lines(case, drug, group)
     kept = treats or _is_kept(case, drug)
-    removal = group == "A" and not (kept or taken(case, drug) or case.symptoms.seizure)
+    kept = kept or bool(taken(case, drug)) or _is_kept_by_seizure(case, drug)
+    removal = group == "A" and not kept
     return card(
         indicator if calm or indicator == "critical" else "warning",
         "acute",
