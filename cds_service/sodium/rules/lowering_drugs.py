@@ -149,10 +149,9 @@ def lowering(case: Case, order: Order, drugs: tuple[DrugMatch, ...]) -> Finding:
     running = fluid_beside(case, drug) if actionable(case) else []
     if running and indicator == "info":
         indicator = "warning"  # the drug may be needed, and the fluid is not (F28)
-    if acute is not None and acute.fall is not None:
-        return _while_acute(case, order, drug, acute, (group, indicator))
-    if acute is not None and _waits_in_an_emergency(case, drug, group):
-        return _in_an_emergency(case, order, drug, acute, (group, indicator))
+    danger = _in_danger(case, order, drug, acute, (group, indicator))
+    if danger is not None:
+        return danger
     may_wait = group == "A" and not decongests(case, drug)
     if earlier is not None and earlier.variant == AGAIN and may_wait:
         return _again_while_low(case, drug, earlier, indicator)
@@ -278,6 +277,19 @@ def _again_while_low(case: Case, drug: DrugMatch, earlier: Finding, usual: Indic
         why=(*earlier.why, *result_doubts(case)),
         suggestions=(*earlier.suggestions, *now),
     )
+
+
+def _in_danger(
+    case: Case, order: Order, drug: DrugMatch, acute: AcuteState | None, usual: tuple[str, Indicator]
+) -> Finding | None:
+    """Returns the card in an acute fall, or in an emergency in which the drug waits; or None."""
+    if acute is None:
+        return None
+    if acute.fall is not None:
+        return _while_acute(case, order, drug, acute, usual)
+    if _waits_in_an_emergency(case, drug, usual[0]):
+        return _in_an_emergency(case, order, drug, acute, usual)
+    return None
 
 
 def _danger_now(case: Case, acute: AcuteState | None) -> list[Line]:

@@ -18,8 +18,12 @@ from cds_service.sodium.results import Band, Freshness
 from cds_service.sodium.rules.book import order_rule
 from cds_service.sodium.rules.gates import (
     EUROPEAN,
+    acute_congestion,
     circulation_fails,
+    cirrhosis,
+    decongesting,
     failing_filtration,
+    holds_salt,
     inpatient,
     overload,
     recorded,
@@ -352,7 +356,8 @@ def start(case: Case, order: Order, vaptan: DrugMatch) -> Finding:
     """Speaks if a vaptan is new: it is started in hospital and without fluid restriction.
 
     A very low sodium, a high risk of demyelination and a high potassium make it a warning (F19). So
-    does profound low sodium in the European profile: its guideline recommends against a vaptan.
+    does profound low sodium in the European profile, and an overload: its guideline recommends
+    against a vaptan.
     """
     _require_for_low_sodium(case, order)
     latest = case.sodium.latest or skip("no-sodium")
@@ -374,10 +379,11 @@ def start(case: Case, order: Order, vaptan: DrugMatch) -> Finding:
         more_facts={
             **(_dose_facts(dose) if variant == "dose" else _sodium_fact(variant, latest.shown)),
             **({"due": _due(case, vaptan)} if variant in SAYS_WHEN else {}),
+            **({"condition": _expanded(case)} if variant == "overload" else {}),
         },
         do=[*advised, *dose, *dangers, *_low_start(case, order, vaptan), *do],
         why=[
-            f"indicated-{case.limits.profile}",
+            _indicated(case, vaptan),
             "too-fast",
             *([] if _restricted(case, order) else fluid_orders_unread(case)),
         ],
@@ -388,8 +394,16 @@ def start(case: Case, order: Order, vaptan: DrugMatch) -> Finding:
     )
 
 
+def _indicated(case: Case, vaptan: DrugMatch) -> str:
+    """Returns for whom the label has it; the European one of tolvaptan has SIADH alone."""
+    siadh_alone = _expanded(case) and _by_european_label(case, vaptan)
+    return "siadh-alone" if siadh_alone else f"indicated-{case.limits.profile}"
+
+
 def _start_variant(case: Case, outside: bool) -> str:
     band = case.sodium.band
+    if _expanded(case):
+        return "overload"
     if case.limits.profile == EUROPEAN and band in EUROPEAN_SUMMARY:
         return f"danger-{EUROPEAN_SUMMARY[band]}" if _goal(case) else EUROPEAN_SUMMARY[band]
     if _goal(case):
@@ -414,8 +428,21 @@ EUROPEAN_LINES = {
 
 
 def _against(case: Case) -> bool:
-    """Tells whether the guideline of the profile recommends against a vaptan at this sodium."""
-    return case.limits.profile == EUROPEAN and case.sodium.band is Band.SEVERE
+    """Tells whether the guideline of the profile recommends against a vaptan in this patient."""
+    european = case.limits.profile == EUROPEAN
+    return european and (case.sodium.band is Band.SEVERE or bool(_expanded(case)))
+
+
+def _expanded(case: Case) -> str:
+    """Returns why the body holds salt and water, in which Europe advises against vaptans; or "".
+
+    A diagnosis that holds salt is enough if the volume status is not known.
+    """
+    if case.limits.profile != EUROPEAN or case.sodium.band not in EUROPEAN_LINES:
+        return ""
+    unknown = case.volume.status in (Volume.UNKNOWN, Volume.CONFLICT)
+    held = holds_salt(case) if unknown or case.volume.status is Volume.HYPER else ""
+    return acute_congestion(case) or held or overload(case)
 
 
 def _european_advice(case: Case) -> list[Line]:
@@ -425,6 +452,10 @@ def _european_advice(case: Case) -> list[Line]:
     """
     if case.limits.profile != EUROPEAN or case.sodium.band not in EUROPEAN_LINES:
         return []
+    expanded = _expanded(case)
+    if expanded:
+        told = [line("against-overload", condition=expanded, keep=True)]
+        return told if cirrhosis(case) else [*told, line("overload-instead", keep=True)]
     said = [line(EUROPEAN_LINES[case.sodium.band], keep=True)]
     fits = case.volume.status in (Volume.EUV, Volume.UNKNOWN) and not overload(case)
     if fits and case.sodium.band is not Band.MILD:
@@ -483,8 +514,12 @@ def _low_start(case: Case, order: Order, vaptan: DrugMatch) -> list[Line]:
 
 
 def _removal_if_against(case: Case, order: Order, vaptan: DrugMatch) -> list[Suggestion]:
-    """Returns the removal of a vaptan that the guideline of the profile recommends against."""
-    return [remove(order, vaptan.name)] if _against(case) and may_remove(case) else []
+    """Returns the removal of a vaptan that the guideline of the profile recommends against.
+
+    A diagnosis that holds salt is no sign of an overload of today, and takes no order away.
+    """
+    judged = case.sodium.band is Band.SEVERE or bool(overload(case)) or decongesting(case)
+    return [remove(order, vaptan.name)] if _against(case) and judged and may_remove(case) else []
 
 
 def _dose_facts(dose: list[Line]) -> dict[str, Fact]:
