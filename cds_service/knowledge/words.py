@@ -809,6 +809,8 @@ class DoseWords(Struct, frozen=True, forbid_unknown_fields=True):
     daily: dict[str, Decimal]  # "bid": two times a day
     in_turn: list[str]  # one dose of several: once, then, as needed (F38)
     later: list[str]  # it begins on a later day
+    resumed: list[str]  # it carries on what was taken at home (DISCHARGE)
+    not_resumed: list[str]  # beside these words it may not
     source: str
     where: str
     evidence: Evidence

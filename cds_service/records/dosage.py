@@ -162,6 +162,12 @@ def is_in_turn(order: Resource, vocabulary: Vocabulary) -> bool:
     return as_needed or once or vocabulary.doses.is_in_turn(read_words(instruction_text(given)))
 
 
+def carries_on(order: Resource, vocabulary: Vocabulary) -> bool:
+    """Whether an order says in words that it carries on what was taken at home (DISCHARGE)."""
+    said = instruction_text(instructions_of(order))
+    return bool(said) and vocabulary.doses.carries_on(read_words(said))
+
+
 def dose_quantities(instruction: Instruction) -> list[Quantity]:
     """Doses of one instruction, under the names that the versions of FHIR give them."""
     quantities = [one.dose_quantity for one in instruction.dose_and_rate]

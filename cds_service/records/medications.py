@@ -16,6 +16,7 @@ from cds_service.records.bounds import MAX_CONCEPTS
 from cds_service.records.dosage import (
     Given,
     amount,
+    carries_on,
     dosage,
     first_day_mg,
     given_as,
@@ -376,6 +377,7 @@ def _whole(
         hemostatic=known.hemostatic,
         stopped_for_low=_ended_for_low(resource, context),
         changed=_changed(resource, context) if known.drugs else None,
+        carries_on=bool(known.drugs) and carries_on(resource, context.vocabulary),
     )
     if known.drugs or not wanted:  # of a drug it is not asked what it says about drinking
         return order

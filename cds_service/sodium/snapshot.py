@@ -144,6 +144,7 @@ class Order(Struct, frozen=True, kw_only=True):
     hyponatremia_product: bool = False  # a tolvaptan product labelled for low sodium
     stopped_for_low: bool = False  # its end names low sodium as the reason (F24)
     changed: datetime | None = None  # an ended order of a drug: its record was last changed
+    carries_on: bool = False  # by its words it was taken at home (DISCHARGE)
     hemostatic: bool = False  # desmopressin in the dose that stops a bleeding
 
     @property

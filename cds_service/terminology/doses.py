@@ -25,6 +25,7 @@ class DoseReader:
         self._spans, self._days = frozenset(doses.spans), frozenset(doses.days)
         self._counts, self._daily = doses.counts, doses.daily
         self._in_turn, self._later = _phrases(doses.in_turn), _phrases(doses.later)
+        self._resumed, self._not_resumed = _phrases(doses.resumed), _phrases(doses.not_resumed)
 
     def is_tablet(self, unit: str) -> bool:
         """Whether a unit counts tablets."""
@@ -37,6 +38,10 @@ class DoseReader:
     def begins_later(self, text: Words) -> bool:
         """Whether words say that a dose begins on a later day."""
         return _names(text, self._later)
+
+    def carries_on(self, text: Words) -> bool:
+        """Whether words say that an order carries on what was taken at home (DISCHARGE)."""
+        return _names(text, self._resumed) and not _names(text, self._not_resumed)
 
     def strength(self, name: Words) -> Decimal | None:
         """Returns the first milligrams of a name, with their count: "Samsca 4 x 15 mg" is 60."""

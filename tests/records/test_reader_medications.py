@@ -70,6 +70,28 @@ def test_the_reason_of_an_end_may_be_low_sodium(
     assert found.stopped_for_low is for_low
 
 
+@pytest.mark.parametrize(
+    ("said", "at_home"),
+    [
+        ("1 tablet PO daily; resume home medication", True),
+        ("Continue home dose", True),
+        ("Resume PTA med daily", True),
+        ("Hausmedikation wieder ansetzen", True),
+        ("Reprise du traitement habituel", True),
+        ("Reanudar medicación habitual", True),
+        ("Take home medication: 1 tablet daily", False),
+        ("Do not resume home dose before the next sodium", False),
+        ("New: 1 tablet daily", False),
+        ("continue at home", False),
+        ("", False),
+    ],
+)
+def test_only_clear_words_say_that_a_drug_was_taken_at_home(
+    read: Read, said: str, at_home: bool
+) -> None:
+    assert only(read(order(dosageInstruction=[{"text": said}]))).carries_on is at_home
+
+
 def test_an_ended_order_keeps_when_its_record_changed(read: Read) -> None:
     stamp = {"meta": {"lastUpdated": "2026-11-20T10:00:00Z"}}
     ended = only(read(order(status="stopped", **stamp)))

@@ -62,7 +62,7 @@ from cds_service.sodium.rules.plan import (
     stop_lines,
 )
 from cds_service.sodium.rules.room import passed_limit
-from cds_service.sodium.rules.written_anew import written_anew
+from cds_service.sodium.rules.written_anew import carried_home, goes_home, written_anew
 from cds_service.sodium.stay import Stay
 from cds_service.sodium.tapering import begun_lately, never_abruptly
 from cds_service.sodium.volume import Volume
@@ -188,9 +188,11 @@ def low(case: Case) -> Finding:
     here = _keeps_here(case, stay)
     variant = here.variant if here is not None else _variant(case, stay)
     due, lowest, since = _due(case, stay, variant), stay.lowest, case.sodium.stable_since
-    anew = ", ".join(list(written_anew(case, stay))[: int(limits.suspects_to)])
+    again = list(written_anew(case, stay).values())[: int(limits.suspects_to)]
+    anew = ", ".join(exposure.drug.name for exposure in again)
     if anew and variant in GIVES_WAY_TO_ANEW:
         variant = ANEW
+        due = min(due, max(limits.repeat_low_days - case.sodium.age, NOW))
     first = here.first if here is not None else tuple(_first_steps(variant))
     return card(
         here.indicator if here is not None else _at_least(case, stay, variant),
@@ -214,7 +216,7 @@ def low(case: Case) -> Finding:
                 *salt_tablet_lines(case),
                 *_think_adrenal(case, variant),
                 *surgery_lines(case),
-                *([line(ANEW, drugs=anew, keep=True)] if anew else []),
+                *_anew_lines(case, again),
                 *_culprit(case, stay),
                 *_not_again(case, stay),
                 watch_by_day(case, REPEAT_BY, due),
@@ -436,6 +438,18 @@ def _with_fall(case: Case, stay: Stay, do: list[Line]) -> list[Line]:
     return [*do[:place], fell, *do[place:]]
 
 
+def _anew_lines(case: Case, anew: Iterable[Exposure]) -> list[Line]:
+    """Returns that drugs which are ordered again stop, or are changed if no sudden stop is safe."""
+    drugs = [exposure.drug for exposure in anew]
+    kept = [drug for drug in drugs if _ending(case, drug, "-needed")]
+    groups = {ANEW: kept, "anew-stop": [drug for drug in drugs if drug not in kept]}
+    return [
+        line(key, drugs=", ".join(drug.name for drug in named), keep=True)
+        for key, named in groups.items()
+        if named
+    ]
+
+
 def _courses(case: Case, anew: Iterable[Exposure]) -> list[Line]:
     """Returns since when these drugs are ordered again; that of the past was another course."""
     begun = [(e.drug.name, [o.begun for o in e.orders if case.is_active(o)]) for e in anew]
@@ -463,7 +477,8 @@ def new_drug(case: Case) -> Finding:
     begun = [e for e in stay.new_drugs if not _checked_since(case, stay, e)]
     if not begun and stay.new_drugs:
         skip("already-checked")
-    named = [e.drug.name for e in _suspected(case, stay)] if told else []
+    named = [*written_anew(case, stay), *(e.drug.name for e in _suspected(case, stay))]
+    named = named if told else []
     if begun and all(e.drug.name in named for e in begun):
         skip("named-with-low")
     begun = [e for e in begun if e.drug.name not in named]
@@ -484,6 +499,7 @@ def new_drug(case: Case) -> Finding:
         na=shown_sodium(case),
         do=[
             *lines_of({"decide-gently" if gently else "decide": unsettled}, keep=True),
+            *(_partners(case, begun) if unsettled else []),
             watch_by_day(case, REPEAT_BY, due),
             line("warn-patient"),
         ],
@@ -499,8 +515,13 @@ def new_drug(case: Case) -> Finding:
 def _culprits(case: Case, stay: Stay) -> dict[str, Exposure]:
     """Returns the drugs that go home though sodium was low with them, by name (F24)."""
     taken = [e for e in case.exposures.active if e.drug.tier in case.sets.check_tiers]
-    own = [e for e in taken if e.drug.cls not in case.sets.stay_only and not drains(case, e.drug)]
-    return {e.drug.name: e for e in own if _is_blamed(case, e) or _was_low_with(case, stay, e)}
+    own = [e for e in taken if goes_home(case, stay, e) and not drains(case, e.drug)]
+    anew = written_anew(case, stay)
+    return {
+        e.drug.name: e
+        for e in own
+        if e.drug.name in anew or _is_blamed(case, e) or _was_low_with(case, stay, e)
+    }
 
 
 def _is_blamed(case: Case, taken: Exposure) -> bool:
@@ -514,7 +535,7 @@ def _was_low_with(case: Case, stay: Stay, taken: Exposure) -> bool:
     lowest = stay.lowest
     if lowest is None or not stay.was_low or case.sodium.stable_since is not None:
         return False
-    return taken_at(case, lowest.at, taken.drug.cls)
+    return carried_home(case, taken) or taken_at(case, lowest.at, taken.drug.cls)
 
 
 def _goes_home(case: Case, stay: Stay, culprits: Mapping[str, Exposure]) -> Finding:
@@ -525,7 +546,9 @@ def _goes_home(case: Case, stay: Stay, culprits: Mapping[str, Exposure]) -> Find
     lowest = stay.lowest if stay.was_low else None
     serious = lowest is not None and stay.value(lowest) < case.limits.rechallenge_below
     recorded = any(_is_blamed(case, culprits[name]) for name in names)
-    due = max(case.limits.discharge_repeat_days - case.sodium.age, NOW)
+    limits = case.limits
+    interval = limits.repeat_low_days if anew else limits.discharge_repeat_days
+    due = max(interval - case.sodium.age, NOW)
     thiazide = any(culprits[name].drug.cls == DrugClass.THIAZIDE for name in names)
     return card(
         "warning" if serious or recorded or anew else "info",
@@ -535,7 +558,7 @@ def _goes_home(case: Case, stay: Stay, culprits: Mapping[str, Exposure]) -> Find
         **({"na": shown_sodium(case)} if anew else {}),
         lowest=lowest.shown if lowest is not None else "",
         do=[
-            *([line(ANEW, drugs=", ".join(anew), keep=True)] if anew else []),
+            *_anew_lines(case, [culprits[name] for name in anew]),
             *_by_ending(case, "home", others, needed="-gently"),
             *_partners(case, [culprits[name] for name in names]),
             watch_by_day(case, REPEAT_BY, due),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from cds_service.knowledge.names import DrugClass
 from cds_service.sodium.case import Case
 from cds_service.sodium.exposure import ON_HOLD, Exposure, ended_at
 from cds_service.sodium.results import Sample
@@ -26,8 +27,26 @@ def written_anew(case: Case, stay: Stay) -> dict[str, Exposure]:
     return {
         e.drug.name: e
         for e in often
-        if e.drug.cls not in sets.stay_only and _was_off(case, e, lowest)
+        if goes_home(case, stay, e) and _was_off(case, e, lowest)
     }
+
+
+def goes_home(case: Case, stay: Stay, taken: Exposure) -> bool:
+    """Returns whether a drug is meant to go on at home.
+
+    Desmopressin is if it was taken before the stay, unless it replaces a hormone: then it is no
+    culprit.
+    """
+    if taken.drug.cls not in case.sets.stay_only:
+        return True
+    before = taken.since is not None and taken.since < stay.since
+    of_home = taken.drug.cls == DrugClass.DESMOPRESSIN and before
+    return of_home and not case.problems.active(case.sets.insipidus)
+
+
+def carried_home(case: Case, taken: Exposure) -> bool:
+    """Returns whether an order that runs says that the drug was taken at home."""
+    return any(order.carries_on for order in taken.orders if case.is_active(order))
 
 
 def _was_off(case: Case, taken: Exposure, lowest: Sample) -> bool:
@@ -36,6 +55,8 @@ def _was_off(case: Case, taken: Exposure, lowest: Sample) -> bool:
     dated = [at for at in begun if at is not None]
     if not dated or len(dated) < len(begun) or min(dated) <= lowest.at:
         return False
+    if carried_home(case, taken) and min(dated) - lowest.at >= case.limits.discharge_off_hours:
+        return True
     return any(
         _ended_before(case, order, lowest, min(dated))
         for order in case.listed

@@ -56,6 +56,16 @@ def anew(name: str, days: float) -> Order:
     return begun(name, days)
 
 
+def home(name: str) -> Order:
+    """A drug of home that is stopped without a date."""
+    return order(name, days=200, status="stopped", reference="MedicationRequest/home")
+
+
+def resumed(name: str, days: float = 0.05) -> Order:
+    """An order that says that it carries on what was taken at home."""
+    return replace(begun(name, days), carries_on=True)
+
+
 def recovered(sodium: str, *given: Order | LabResult, lowest: str = "118") -> Story:
     """A sodium that was low eight days ago in this stay, and rose slowly."""
     orders = tuple(one for one in given if isinstance(one, Order))
@@ -101,6 +111,10 @@ CIRRHOSIS = problem("cirrhosis", days=900)
 WATER_TABLETS = (order("spironolactone", days=90), order("furosemide", days=90))
 SALT_TABLETS = replace(
     begun("sodium chloride", 1), saline=Saline(kind="salt-tablet", percent=None, volume_ml=None)
+)
+
+LOSARTAN_HCTZ = order(
+    "hydrochlorothiazide", "losartan", days=0.05, reference="MedicationRequest/two-in-one"
 )
 
 # Lines on a rise that the chart's card shares with this one: they name a ceiling and its time.
@@ -722,7 +736,7 @@ DISCHARGES = [
     Discharge(
         says="another drug of its class",
         story=recovered("133", off(days=7), anew("sertraline", 0.05)),
-        fires={"DC-LOW": "warning anew", "DC-DRUG": "warning low"},
+        fires={"DC-LOW": "warning anew"},
         shows=("anew",),
     ),
     Discharge(
@@ -756,6 +770,47 @@ DISCHARGES = [
         fires={"DC-LOW": "warning open"},
         shows=("culprit-gently",),
         hides=("anew",),
+    ),
+    # a drug that was taken at home, was off, and is resumed before the patient leaves
+    Discharge(
+        says="hydrochlorothiazide of home, stopped without a date, is resumed at 133",
+        story=recovered("133", home("hydrochlorothiazide"), anew("hydrochlorothiazide", 0.05)),
+        fires={"DC-LOW": "warning anew"},
+        shows=("anew-stop", "begun-anew"),
+        hides=("anew", "decide"),
+    ),
+    Discharge(
+        says="the same at a sodium that is settled",
+        story=recovered(
+            "131", home("hydrochlorothiazide"), anew("hydrochlorothiazide", 0.05), na("130", 30)
+        ),
+        fires={"DC-DRUG": "warning anew"},
+        shows=("anew-stop", "begun-anew"),
+        hides=("anew", "decide", "started"),
+    ),
+    Discharge(
+        says="the same, known by the words of the order alone",
+        story=recovered("131", resumed("hydrochlorothiazide"), na("130", 30)),
+        fires={"DC-DRUG": "warning anew"},
+        shows=("anew-stop",),
+        hides=("decide", "started"),
+    ),
+    Discharge(
+        says="it was carried on as the patient came, and goes home",
+        story=recovered("131", resumed("hydrochlorothiazide", 8.2), na("130", 30)),
+        fires={"DC-DRUG": "warning culprit"},
+        shows=("home", "single-dose"),
+        hides=("anew-stop",),
+    ),
+    Discharge(
+        says="a thiazide that is new asks for a decision, and its product is named",
+        story=recovered(
+            "131",
+            replace(LOSARTAN_HCTZ, partners=("losartan",), ingredient_count=2),
+            na("130", 30),
+        ),
+        fires={"DC-DRUG": "warning low"},
+        shows=("decide", "started", "stop-combination"),
     ),
     # how a drug that may be the cause ends (M14)
     Discharge(
