@@ -280,7 +280,11 @@ def _again_while_low(case: Case, drug: DrugMatch, earlier: Finding, usual: Indic
 
 
 def _in_danger(
-    case: Case, order: Order, drug: DrugMatch, acute: AcuteState | None, usual: tuple[str, Indicator]
+    case: Case,
+    order: Order,
+    drug: DrugMatch,
+    acute: AcuteState | None,
+    usual: tuple[str, Indicator],
 ) -> Finding | None:
     """Returns the card in an acute fall, or in an emergency in which the drug waits; or None."""
     if acute is None:

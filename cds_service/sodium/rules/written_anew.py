@@ -24,11 +24,7 @@ def written_anew(case: Case, stay: Stay) -> dict[str, Exposure]:
     if in_use(case) - stay.value(lowest) < limits.discharge_fall_from:
         return {}
     often = [e for e in case.exposures.active if e.drug.tier in sets.check_tiers]
-    return {
-        e.drug.name: e
-        for e in often
-        if goes_home(case, stay, e) and _was_off(case, e, lowest)
-    }
+    return {e.drug.name: e for e in often if goes_home(case, stay, e) and _was_off(case, e, lowest)}
 
 
 def goes_home(case: Case, stay: Stay, taken: Exposure) -> bool:
