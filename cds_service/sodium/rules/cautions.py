@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from cds_service.engine.finding import Fact, Finding
+from cds_service.engine.finding import Fact, Finding, Line
 from cds_service.engine.rule import card, line, require, skip
 from cds_service.engine.wording import joined
 from cds_service.knowledge.names import Analyte, DrugClass, DrugName, Problem
@@ -12,7 +12,13 @@ from cds_service.sodium.adrenal import adrenal_grounds
 from cds_service.sodium.case import Case
 from cds_service.sodium.restriction import little_urine_sodium
 from cds_service.sodium.rules.book import order_rule
-from cds_service.sodium.rules.gates import actionable, recorded, require_recorded, shown_sodium
+from cds_service.sodium.rules.gates import (
+    actionable,
+    heart_failure,
+    recorded,
+    require_recorded,
+    shown_sodium,
+)
 from cds_service.sodium.rules.order_helpers import (
     baseline,
     drug_of,
@@ -43,10 +49,21 @@ def bowel_preparation(case: Case, order: Order, drug: DrugMatch) -> Finding:
         "low" if low else "main",
         drug=drug.name,
         more_facts={"na": shown_sodium(case)} if low else {},
-        do=["peg-electrolyte", "salty-fluids"],
+        do=["peg-electrolyte", *_held_thiazides(case), "salty-fluids"],
         why=[line("also-lowering", drugs=", ".join(strong))] if strong else [],
         offer=[sodium_today() if low else baseline(case)],
     )
+
+
+def _held_thiazides(case: Case) -> list[Line]:
+    """Returns which thiazides pause while the bowel is emptied: both take salt and water.
+
+    In heart failure a diuretic is part of the treatment.
+    """
+    thiazides = [e.drug.name for e in case.exposures.of(DrugClass.THIAZIDE)]
+    if not thiazides or heart_failure(case):
+        return []
+    return [line("hold-thiazide", drugs=", ".join(thiazides), keep=True)]
 
 
 def urea_of(order: Order) -> DrugMatch | None:

@@ -71,6 +71,11 @@ from cds_service.terminology.types import DrugMatch
 REPEAT_BY = "repeat-by"
 ORDER_SOURCES = ("NutritionOrder", "ServiceRequest")  # where a fluid restriction is ordered
 ANEW = "anew"
+# first lines of DC-LOW that say that sodium is repeated before the patient goes
+SAYS_NOW = (
+    *("senior-first", "symptom-first", "acute-first", "adrenal-first", "falling-first"),
+    *("fell-first", "before-leaving"),
+)
 # variants of DC-LOW that repeat sodium before the patient goes
 NOT_STEADY_YET = ("severe", "old", "symptom", "acute", "falling", "fell", "adrenal", "organ")
 # variants of DC-LOW that give their summary to a drug that is written anew
@@ -219,7 +224,7 @@ def low(case: Case) -> Finding:
                 *_anew_lines(case, again),
                 *_culprit(case, stay),
                 *_not_again(case, stay),
-                watch_by_day(case, REPEAT_BY, due),
+                _repeat(case, due, first),
                 *_home_after_surgery(case),
                 *_goes_on(case),
                 *_potassium_open(case),
@@ -231,6 +236,12 @@ def low(case: Case) -> Finding:
         why=[*_evidence(case, stay), *_what_is_uncertain(case)],
         offer=[repeat_sodium(case, due, "urgent" if due <= NOW else "routine", day_only=True)],
     )
+
+
+def _repeat(case: Case, due: timedelta, first: Iterable[Line]) -> Line:
+    """Returns who measures next; that sodium is repeated now is said once, by the first line."""
+    said = due <= NOW and any(told.key in SAYS_NOW for told in first)
+    return line("repeat-then", within=NOW) if said else watch_by_day(case, REPEAT_BY, due)
 
 
 def _at_least(case: Case, stay: Stay, variant: str) -> Indicator:

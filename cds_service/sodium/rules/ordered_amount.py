@@ -25,7 +25,7 @@ from cds_service.terminology.types import Saline, StrongSalt
 
 ML_PER_L = Decimal(1000)
 UNKNOWN = "ordered-rate-unknown"
-ABOVE = ("ordered-rate-above", "ordered-rate-none", UNKNOWN)
+ABOVE = ("ordered-rate-above", "ordered-rate-goal", "ordered-rate-none", UNKNOWN)
 HOURS_OF_DAY = Decimal(24)
 ONE, TENTH = Decimal(1), Decimal("0.1")
 
@@ -155,7 +155,10 @@ def _judged(case: Case, rise: Decimal) -> str:
     """
     if rise <= _left(case):
         return "ordered-rate"
-    spent = max(case.rate.rise_now, Decimal(0)) >= day_limit(case)
+    risen = max(case.rate.rise_now, Decimal(0))
+    if rise + risen <= day_limit(case):
+        return "ordered-rate-goal"
+    spent = risen >= day_limit(case)
     return "ordered-rate-none" if spent and not case.symptoms.severe else "ordered-rate-above"
 
 

@@ -24,7 +24,25 @@ SCENES = (
         order=PREPARATION,
         story=Story(sodium=138, orders=(order("hydrochlorothiazide"),)),
         fires={"OS-BOWEL": "info main"},
-        shows=("also-lowering",),
+        shows=("also-lowering", "hold-thiazide"),
+    ),
+    Scene(
+        says="F29: picosulfate beside indapamide at 129",
+        order=PREPARATION,
+        story=Story(sodium=129, orders=(order("indapamide"), order("sertraline"))),
+        fires={"OS-BOWEL": "warning low"},
+        shows=("also-lowering", "hold-thiazide"),
+    ),
+    Scene(
+        says="F29: in heart failure the thiazide goes on",
+        order=PREPARATION,
+        story=Story(
+            sodium=138,
+            orders=(order("hydrochlorothiazide"),),
+            problems=(problem("heart-failure", days=100),),
+        ),
+        fires={"OS-BOWEL": "info main"},
+        hides=("hold-thiazide",),
     ),
     Scene(
         says="F29: picosulfate beside a weaker drug at 138",

@@ -1042,8 +1042,19 @@ def test_the_button_measures_by_the_day_that_the_card_says(
     [button] = finding.suggestions
     text = _phrases().fill(_phrases().words.suggestions[button.kind].label, button.facts)
     assert text.startswith(label)
-    [told] = [line for line in finding.do if line.key == "repeat-by"]
+    [told] = [line for line in finding.do if line.key in ("repeat-by", "repeat-then")]
     assert told.within == button.within
+
+
+def test_no_card_says_twice_that_sodium_is_repeated_now() -> None:
+    """The first line says it, and the line on the next sodium says who measures after that."""
+    phrases = _phrases()
+    for one in DISCHARGES:
+        for finding in one.findings():
+            first = phrases.line(finding.rule, finding.do[0])
+            again = [told for told in finding.do[1:] if told.key == "repeat-by"]
+            said = "epeat sodium" in first or "sodium now" in first
+            assert not (said and any(not told.within for told in again)), (one.says, first)
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,18 @@ SCENES = (
         hides=BOLUSES,
     ),
     Scene(
+        says="F9: at a high risk a rate above the goal and below the limit is above the goal",
+        order=drip("30", None),
+        story=replace(
+            WARD,
+            results=(result("weight", 78, 24), result("potassium", "2.9")),
+            problems=(problem("alcohol-use-disorder", days=100),),
+        ),
+        fires={"OS-HTS-ASX": "warning above"},
+        shows=("ordered-rate-goal",),
+        hides=("ordered-rate-above",),
+    ),
+    Scene(
         says="F9: an open rate of 30 mL/h for 45 kg, above the limit",
         order=drip("30", None),
         story=replace(WARD, results=(result("weight", 45, 24),)),
@@ -90,8 +102,8 @@ SCENES = (
             results=(*HEAVY, result("sodium", 112, 9)),
             problems=(problem("seizure", days=0.03, encounter=True),),
         ),
-        fires={"OS-HTS-OVER": "warning severe", "OS-HTS-SEV": "warning main"},
-        shows=("ordered-rate-above", "specialist-now"),
+        fires={"OS-HTS-OVER": "warning severe-over", "OS-HTS-SEV": "warning main"},
+        shows=("ordered-rate-above", "only-while-it-lasts"),
     ),
     Scene(
         says="F9: a drip without a recent sodium",

@@ -119,7 +119,7 @@ SCENES = (
         says="M4: a seizure after the rise keeps the escape line",
         order=saline(),
         story=risen(seized(0.5)),
-        fires={"OS-HTS-OVER": "warning severe", "OS-HTS-SEV": "info main"},
+        fires={"OS-HTS-OVER": "warning severe-over", "OS-HTS-SEV": "info main"},
         shows=("treat-first",),
         hides=("coma-after-rise",),
     ),
