@@ -123,6 +123,7 @@ class Problem(StrEnum):
     HYPONATREMIA = "hyponatremia"
     HYPOTENSION = "hypotension"
     SEPSIS = "sepsis"
+    ACUTE_PORPHYRIA = "acute-porphyria"
     BREAST_FEEDING = "breast-feeding"
     HYPERTENSION = "hypertension"
     LABOR = "labor"

@@ -29,6 +29,7 @@ from cds_service.sodium.rules.gates import (
     kidney_order_lines,
     latest_sodium,
     overload,
+    recorded,
     require_actionable,
     require_low,
     require_recorded,
@@ -290,6 +291,8 @@ def hypotonic(case: Case, order: Order, _hypotonic: bool) -> Finding:
     require(not _glucose_needs_it(case), "glucose")
     if not state and order.hypotonic and _glucose_was_low(case):
         return _after_low_glucose(case)
+    if not state and order.hypotonic and recorded(case, Problem.ACUTE_PORPHYRIA):
+        return _in_porphyria(case)
     require(not (state == "near" and is_diluent(case, order)), "re-lowering")
     if state == "near" or (state and acute_state(case) is None and not is_diluent(case, order)):
         return _while_rising(case, order, state)
@@ -327,6 +330,23 @@ def _after_low_glucose(case: Case) -> Finding:
             line("count-diluent"),
         ],
         why=["low-glucose-lately", "free-water"],
+        offer=[sodium_now(case) if acute is not None else sodium_today()],
+    )
+
+
+def _in_porphyria(case: Case) -> Finding:
+    """Returns that glucose, which treats an attack, comes without free water: the order stays."""
+    acute = acute_state(case)
+    return card(
+        "warning" if acute is None else acute.indicator,
+        "porphyria",
+        na=shown_sodium(case),
+        do=[
+            *(acute.lines() if acute is not None else []),
+            line("glucose-in-saline", keep=True),
+            line("count-diluent"),
+        ],
+        why=["free-water"],
         offer=[sodium_now(case) if acute is not None else sodium_today()],
     )
 

@@ -214,6 +214,27 @@ SCENES = (
         fires={"OS-ISO": "warning symptom"},
     ),
     Scene(
+        says="S13: dextrose in acute porphyria with a seizure: 3 % saline, then glucose in saline",
+        order=water(),
+        story=Story(
+            sodium="119",
+            setting="inpatient",
+            problems=(problem("acute-porphyria", days=800), problem("seizure", days=0.05)),
+        ),
+        fires={"OS-HYPOTONIC": "critical porphyria"},
+        shows=("order-symptom", "glucose-in-saline"),
+    ),
+    Scene(
+        says="S13: dextrose in acute porphyria without symptoms keeps the order",
+        order=water(),
+        story=Story(
+            sodium="126", setting="inpatient", problems=(problem("acute-porphyria", days=800),)
+        ),
+        fires={"OS-HYPOTONIC": "warning porphyria"},
+        shows=("glucose-in-saline",),
+        hides=("order-symptom",),
+    ),
+    Scene(
         says="PH18: 1.5 L of water a day by tube at 126",
         order=TUBE,
         story=Story(sodium="126", setting="inpatient"),

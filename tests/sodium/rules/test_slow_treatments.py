@@ -117,8 +117,9 @@ SCENES = (
         says="F1: a rise that is too fast makes salt tablets in a seizure no less urgent",
         order=TABLETS,
         story=replace(rising(), problems=(problem("seizure", days=0.03, encounter=True),)),
-        fires={"OS-SLOW": "critical main", "OS-RAISE": "warning stop"},
+        fires={"OS-RAISE": "critical stop"},
         removes=True,
+        shows=("stop-salt", "if-it-goes-on"),
     ),
 )
 
