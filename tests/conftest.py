@@ -56,8 +56,12 @@ def _closed_with_its_pool(connection: Any, record: sa.pool.ConnectionPoolEntry) 
     weakref.finalize(record, connection.close)
 
 
-# Their tests wait for browsers and processes of their own: begun last, they would end alone.
-BEGUN_FIRST = ("tests/browser/", "tests/smart/", "tests/cli/", "tests/cluster/", "tests/test_facts")
+# Their tests wait for browsers and processes of their own, or take seconds: begun last, they would end alone.
+BEGUN_FIRST = (
+    *("tests/browser/", "tests/smart/", "tests/cli/", "tests/cluster/", "tests/test_facts"),
+    *("tests/test_settings_work", "tests/test_release", "tests/test_nginx", "tests/test_observed"),
+    *("tests/test_languages", "tests/test_withheld", "tests/web/test_openapi"),
+)
 
 
 @pytest.hookimpl(optionalhook=True)
