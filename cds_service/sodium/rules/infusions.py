@@ -289,9 +289,10 @@ def hypotonic(case: Case, order: Order, _hypotonic: bool) -> Finding:
     require(state != "over", "re-lowering")
     require(not _is_clamp(case, order), "clamp")
     require(not _glucose_needs_it(case), "glucose")
-    if not state and order.hypotonic and _glucose_was_low(case):
+    brings_glucose = order.hypotonic and not order.tube_water
+    if not state and brings_glucose and _glucose_was_low(case):
         return _after_low_glucose(case)
-    if not state and order.hypotonic and recorded(case, Problem.ACUTE_PORPHYRIA):
+    if not state and brings_glucose and recorded(case, Problem.ACUTE_PORPHYRIA):
         return _in_porphyria(case)
     require(not (state == "near" and is_diluent(case, order)), "re-lowering")
     if state == "near" or (state and acute_state(case) is None and not is_diluent(case, order)):
