@@ -14,6 +14,7 @@ from cds_service.sodium.restriction import little_urine_sodium
 from cds_service.sodium.rules.book import order_rule
 from cds_service.sodium.rules.gates import (
     actionable,
+    cirrhosis_instead,
     heart_failure,
     recorded,
     require_recorded,
@@ -79,7 +80,10 @@ def urea_in_encephalopathy(case: Case, order: Order, drug: DrugMatch) -> Finding
         return card(
             "warning",
             drug=drug.name,
-            do=[line("avoid-urea", keep=True)],
+            do=[
+                line("avoid-urea", keep=True),
+                *(cirrhosis_instead(case) if case.sodium.low else []),
+            ],
             why=["ammonia", *(["stays-in-blood"] if kidney else [])],
         )
     if case.pregnant:

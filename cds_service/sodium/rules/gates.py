@@ -162,6 +162,14 @@ def cirrhosis(case: Case) -> bool:
     return recorded(case, *sets.cirrhosis_signs.members)
 
 
+def cirrhosis_instead(case: Case) -> list[Line]:
+    """Returns what raises sodium in cirrhosis in the place of a drug, unless volume is lost."""
+    lost = case.volume.status in (Volume.HYPO, Volume.CSW)
+    if not cirrhosis(case) or lost:
+        return []
+    return [line("cirrhosis-instead", limit=case.limits.stop_diuretics_below, keep=True)]
+
+
 def palliative(case: Case) -> bool:
     """Returns whether palliative care is recorded, which alone silences no card (M15)."""
     return bool(case.problems.active(case.sets.palliative))

@@ -21,6 +21,7 @@ from cds_service.sodium.rules.gates import (
     acute_congestion,
     circulation_fails,
     cirrhosis,
+    cirrhosis_instead,
     decongesting,
     failing_filtration,
     holds_salt,
@@ -286,7 +287,7 @@ def liver(case: Case, order: Order, vaptan: DrugMatch) -> Finding:
         "warning",
         drug=vaptan.name,
         days=in_days(case.limits.tolvaptan_days_max),
-        do=[*_european_advice(case)[:1], "short-and-close"],
+        do=[*_european_advice(case)[:1], *cirrhosis_instead(case), "short-and-close"],
         why=[
             line("liver-recorded", evidence=f"evidence:{diseases[0]}"),
             "liver-guidance-european" if case.limits.profile == EUROPEAN else "liver-guidance",

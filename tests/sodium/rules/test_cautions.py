@@ -70,7 +70,18 @@ SCENES = (
         order=UREA,
         story=Story(sodium=123, problems=(problem("encephalopathy", "cirrhosis"),)),
         fires={"OS-UREA": "warning main"},
-        shows=("ammonia",),
+        shows=(
+            "cirrhosis-instead",
+            "ammonia",
+        ),
+    ),
+    Scene(
+        says="F29: the same without cirrhosis on record",
+        order=UREA,
+        story=Story(sodium=123, problems=(problem("encephalopathy"),)),
+        fires={"OS-UREA": "warning main"},
+        shows=("avoid-urea",),
+        hides=("cirrhosis-instead",),
     ),
     Scene(
         says="F29: urea after hepatic encephalopathy that is over",

@@ -372,7 +372,7 @@ SCENES = (
         order=TOLVAPTAN,
         story=replace(LOW, problems=(problem("cirrhosis", days=900),)),
         fires={"OS-VAP-LIVER": "warning main", **DANGER},
-        shows=("liver-guidance",),
+        shows=("liver-guidance", "cirrhosis-instead"),
     ),
     Scene(
         says="conivaptan in cirrhosis is no question of the tolvaptan label",
