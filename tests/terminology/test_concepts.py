@@ -209,6 +209,7 @@ def test_f39_a_code_that_no_table_knows_leaves_the_words(
 
 # Concepts that have an ICD-10 code and none in ICD-9-CM, because it has no code as narrow as they are.
 WITHOUT_ICD9 = """
+acute-porphyria
 adrenal-crisis edema-generalized hypovolemic-shock somnolence stupor myelinolysis psychological-factors prolonged-exercise
 neurosurgery recent-surgery labor coma-scale adverse-effect-snri myxedema-coma
 """
@@ -238,6 +239,7 @@ def test_no_normal_glasgow_item_is_a_severe_symptom(matcher: ConceptMatcher) -> 
 
 
 CONTRACT = """
+acute-porphyria
     dysarthria locked-in tetraplegia
 hypoglycemia insulinoma
 hepatic-failure acute-liver-failure head-injury ischemic-stroke brain-tumor neurosurgery dysphagia
