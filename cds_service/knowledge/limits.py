@@ -361,6 +361,19 @@ class Limits(Struct, frozen=True, kw_only=True):
     creatinine_baseline_days: timedelta
     weight_loss_from: Decimal
     weight_loss_days: timedelta
+    # Weak signs of lost volume, of which several count together (M9), and a weight that rises (M8).
+    weak_signs_from: Decimal
+    weight_days: timedelta
+    weight_fall_from: Decimal
+    weight_up_from: Decimal
+    weight_overload_from: Decimal
+    heart_rate_weak_above: Decimal
+    pressure_fall_from: Decimal
+    pressure_fallen_to: Decimal
+    pressure_baseline_days: timedelta
+    creatinine_weak_ratio_from: Decimal
+    urea_ratio_from: Decimal
+    kidney_weak_days: timedelta
     isotonic_ml_from: Decimal
     carrier_warning_ml_from: Decimal  # F23
     nutrition_sodium_from: Decimal  # F28

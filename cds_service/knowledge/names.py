@@ -212,13 +212,17 @@ class Sign(StrEnum):
     POSTPARTUM_HEMORRHAGE = "postpartum-hemorrhage"
     POTASSIUM_HIGH = "potassium-high"
     PREGNANCY = "pregnancy"
+    PRESSURE_FALL = "pressure-fall"
     POTASSIUM_LOW = "potassium-low"
     SIADH_PATTERN = "siadh-pattern"
     SODIUM_VERY_LOW = "sodium-very-low"
     STEROID_ENDED = "steroid-ended"
     URATE_LOW = "urate-low"
+    UREA_RISE = "urea-rise"
     URINE_SODIUM_LOW = "urine-sodium-low"
     VOMITING = "vomiting"
+    WEIGHT_FALL = "weight-fall"
+    WEIGHT_GAIN = "weight-gain"
 
 
 class SalineName(StrEnum):
@@ -422,6 +426,7 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
     cirrhosis_signs: ProblemSet
     heart_failure: ProblemSet
     acute_congestion: ProblemSet  # F48
+    no_urine: ProblemSet  # beside it a rise of weight is overload (M8)
     holds_salt: ProblemSet  # at any date: a warning against a sodium load
     fluid_in_any_rise: ProblemSet  # F22
     volume_lost: ProblemSet  # a thiazide is held in heart failure too (F18)

@@ -10,7 +10,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from cds_service.knowledge.names import Analyte, Problem, Sign
-from cds_service.sodium.exposure import taken_within
+from cds_service.sodium.exposure import given_before, maybe_taken, taken_within
 from cds_service.sodium.results import Reading, paired
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def failing_circulation(case: Case) -> tuple[str, ...]:
 
 def _systolic_below(case: Case, window: timedelta, lowest: Decimal) -> Decimal | None:
     pressures = case.readings.within(Analyte.SYSTOLIC, window)
-    low = _by_trend(case, pressures, lambda reading: reading.below(lowest))
+    low = by_trend(case, pressures, lambda reading: reading.below(lowest))
     return min(low, default=None)
 
 
@@ -63,10 +63,10 @@ def fast_heart(case: Case, window: timedelta) -> Decimal | None:
     """Returns a heart rate that is high by its trend."""
     highest = case.limits.heart_rate_above
     rates = case.readings.within(Analyte.HEART_RATE, window)
-    return max(_by_trend(case, rates, lambda rate: rate.above(highest)), default=None)
+    return max(by_trend(case, rates, lambda rate: rate.above(highest)), default=None)
 
 
-def _by_trend(
+def by_trend(
     case: Case, readings: Sequence[Reading], is_off: Callable[[Reading], bool]
 ) -> list[Decimal]:
     """Returns the median of the last readings if it is off, and any two off in a row (F52).
@@ -149,14 +149,34 @@ def on_diuretic(case: Case) -> bool:
     return bool(taken_within(case, case.sets.diuretics, case.limits.diuretic_washout_hours))
 
 
+def sheds_by_drug(case: Case) -> bool:
+    """Whether a drug may make the kidney shed salt, so that its urine is no proof of SIADH (F6)."""
+    losing, window = case.sets.salt_losing_drugs, case.limits.diuretic_washout_hours
+    if on_diuretic(case) or maybe_taken(case, lambda drug, _: drug.name in losing, window):
+        return True
+    return any(drug in losing for drug, _ in given_before(case))
+
+
 def urea_explained(case: Case) -> bool:
     """Whether a medicine or bleeding explains a high urea, or urine refutes lack of fluid (F40).
 
     A diuretic makes the sodium of the urine say nothing.
     """
-    limits, sets = case.limits, case.sets
-    if case.problems.active(sets.bleeding_gut) or case.exposures.of(*sets.raises_urea.members):
-        return True
+    return urea_from_elsewhere(case) or (_sheds_sodium(case) and not on_diuretic(case))
+
+
+def urea_from_elsewhere(case: Case) -> bool:
+    """Whether a medicine or bleeding explains a high urea."""
+    bleeds = case.problems.active(case.sets.bleeding_gut)
+    return bool(bleeds or case.exposures.of(*case.sets.raises_urea.members))
+
+
+def proves_no_loss(case: Case) -> bool:
+    """Whether the kidney sheds sodium by itself, which it does not if volume lacks (F6, F40)."""
+    return _sheds_sodium(case) and not sheds_by_drug(case)
+
+
+def _sheds_sodium(case: Case) -> bool:
+    limits = case.limits
     urine = case.readings.latest(Analyte.URINE_SODIUM, limits.urine_labs_hours)
-    sheds = urine is not None and urine.at_least(limits.urine_sodium_from)
-    return sheds and not on_diuretic(case)
+    return urine is not None and urine.at_least(limits.urine_sodium_from)

@@ -153,6 +153,14 @@ def given_before(case: Case) -> list[tuple[str, datetime]]:
     return sorted(found.items(), key=lambda given: given[1], reverse=True)
 
 
+def salt_losers(case: Case) -> tuple[str, ...]:
+    """Returns the likely causes under which the kidney may lose salt, and volume with it (F6)."""
+    wanted = case.sets.salt_losing_drugs
+    taken = [e.drug.name for e in case.exposures.active if e.attribution in LIKELIHOOD]
+    given = [drug for drug, _ in given_before(case)]
+    return tuple(drug for drug in (*taken, *given) if drug in wanted)
+
+
 def running_fluids(case: Case) -> tuple[Order, ...]:
     """Returns the hypotonic and hypertonic infusions that run now (F28).
 

@@ -33,9 +33,8 @@ from cds_service.sodium.depletion import (
 )
 from cds_service.sodium.desmopressin import wears_off
 from cds_service.sodium.exposure import (
-    LIKELIHOOD,
-    given_before,
     given_within,
+    salt_losers,
     taken_or_drafted,
     taken_within,
 )
@@ -43,6 +42,7 @@ from cds_service.sodium.pace import pace_per_hour
 from cds_service.sodium.results import Band, Freshness, measurable, paired
 from cds_service.sodium.snapshot import Order
 from cds_service.sodium.volume import Volume
+from cds_service.sodium.weak_signs import dry_signs
 from cds_service.terminology.types import DrugMatch, RecordText
 
 if TYPE_CHECKING:
@@ -206,7 +206,7 @@ def _illness_that_needs_fluid(case: Case) -> Iterator[Ground]:
     recorded = {
         "withheld-volume-illness": _treated_with_fluid(case),
         "withheld-hydration": case.problems.active(sets.hydration_illness),
-        "withheld-losses": _losses(case),
+        "withheld-losses": losses(case),
     }
     for key, concepts in recorded.items():
         for words in (f"evidence:{concept}" for concept in concepts):
@@ -229,7 +229,7 @@ def _treated_with_fluid(case: Case) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _losses(case: Case) -> tuple[str, ...]:
+def losses(case: Case) -> tuple[str, ...]:
     """Returns what loses blood, fluid or salt: recent, undated, or lasting while it is active."""
     limits, sets, problems = case.limits, case.sets, case.problems
     recent = problems.current(sets.losing_illness, limits.volume_illness_days)
@@ -400,14 +400,6 @@ def _by_dilute_urine(case: Case) -> Iterator[Line]:
             yield Line("withheld-dilute-urine", {"value": number(urine.value)})
 
 
-def salt_losers(case: Case) -> tuple[str, ...]:
-    """Returns the likely causes under which the kidney may lose salt, and volume with it (F6)."""
-    wanted = case.sets.salt_losing_drugs
-    taken = [e.drug.name for e in case.exposures.active if e.attribution in LIKELIHOOD]
-    given = [drug for drug, _ in given_before(case)]
-    return tuple(drug for drug in (*taken, *given) if drug in wanted)
-
-
 def _by_potassium(case: Case) -> Iterator[Line]:
     potassium = high_potassium(case)
     if potassium is None or case.problems.active(case.sets.kidney_failure):
@@ -468,9 +460,8 @@ def _too_old(case: Case) -> bool:
 def _red_flags(case: Case) -> Iterator[Line]:
     """Returns each red flag of M9 within 24 h (inpatient) or 7 d (outpatient)."""
     window = red_flag_window(case)
-    yield from _circulation(case, window)
-    yield from _kidney(case, window)
-    yield from _weight(case, window)
+    signs = (*_circulation(case, window), *_kidney(case, window), *_weight(case, window))
+    yield from signs or _weak_signs(case)
     yield from _volume_given(case, window)
     flags = case.sets.red_flags
     # A problem without a date counts, because it may not be over.
@@ -478,6 +469,18 @@ def _red_flags(case: Case) -> Iterator[Line]:
         yield Line("withheld-red-flag", {"evidence": f"evidence:{concept}"})
     if _osmotic_diuresis(case):
         yield Line(_glucose_key(case))
+
+
+def _weak_signs(case: Case) -> Iterator[Line]:
+    """Returns weak signs that count together, where none of them is a red flag by itself."""
+    signs = signs_of_loss(case)
+    if signs:
+        yield Line("withheld-volume-signs", {"evidence": _named(signs)})
+
+
+def signs_of_loss(case: Case) -> tuple[str, ...]:
+    """Returns weak signs of lost volume that count together; in overload they have other causes."""
+    return () if case.volume.status is Volume.HYPER else dry_signs(case)
 
 
 def _circulation(case: Case, window: timedelta) -> Iterator[Line]:

@@ -18,10 +18,12 @@ from cds_service.sodium.depletion import (
     low_systolic,
     on_diuretic,
     red_flag_window,
+    sheds_by_drug,
     urea_explained,
     weight_loss,
 )
 from cds_service.sodium.exposure import taken_within
+from cds_service.sodium.weak_signs import dry_signs, weight_gained, weight_rises
 
 if TYPE_CHECKING:
     from cds_service.sodium.case import Case
@@ -50,6 +52,7 @@ class VolumeStatus(Struct, frozen=True, kw_only=True):
     hint: tuple[str, ...] = ()  # weak signs of overload under EUV or UNKNOWN
     low_solute: bool = False  # UNKNOWN: urine sodium is low, the patient dry or eats too little
     shock: tuple[str, ...] = ()  # UNKNOWN, EUV: a low pressure, which no urine overrules (M9)
+    dry: tuple[str, ...] = ()  # the same: weak signs of lost volume that count together
     drinks: str = ""  # UNKNOWN: recorded polydipsia with a nearly dilute urine, as a fact (F27)
     potassium: Decimal | None = None  # UNKNOWN: so low that the urine is no SIADH pattern, mmol/L
     by_labs: bool = False  # EUV from urine chemistry alone: "SIADH pattern; ... not excluded"
@@ -146,19 +149,31 @@ def _urine_holds_sodium(case: Case) -> bool:
 
 
 def _euvolemic(case: Case, weak: tuple[str, ...]) -> VolumeStatus:
-    """EUV by a recorded SIADH or by urine chemistry; else UNKNOWN, also if the pressure is low."""
+    """EUV by a recorded SIADH or by urine chemistry; else UNKNOWN, also if volume may lack.
+
+    It may by a low pressure, or by weak signs together. Beside signs of overload neither is said.
+    """
     siadh = case.strict_problems.current(case.sets.siadh, case.limits.siadh_days)
-    pattern = () if weak else _siadh_pattern(case)
     shock = () if weak else _shock(case)
-    if shock and not siadh:
-        return VolumeStatus(shock=shock)
+    signs = () if shock else dry_signs(case)
+    if signs and not weak and weight_rises(case):
+        weak = (Sign.WEIGHT_GAIN,)
+    dry = () if weak else signs
+    pattern = () if weak or signs else _siadh_pattern(case)
+    if (shock or signs) and not siadh:
+        return VolumeStatus(shock=shock, dry=dry, hint=weak)
     if not siadh:
         drinks, potassium = _drinks(case), _low_potassium(case) if pattern else None
         if drinks or potassium is not None or not pattern:
             return VolumeStatus(hint=weak, drinks=drinks, potassium=potassium)
     evidence = siadh + pattern
     return VolumeStatus(
-        status=Volume.EUV, evidence=evidence, hint=weak, shock=shock, by_labs=not siadh
+        status=Volume.EUV,
+        evidence=evidence,
+        hint=weak,
+        shock=shock,
+        dry=dry,
+        by_labs=not siadh,
     )
 
 
@@ -193,7 +208,15 @@ def _drinks(case: Case) -> str:
 def _overload(case: Case) -> tuple[str, ...]:
     limits, sets, problems = case.limits, case.sets, case.strict_problems
     long_known = problems.current(sets.overload, limits.overload_days)
-    return long_known + problems.current(sets.overload_recent, limits.overload_recent_days)
+    recent = problems.current(sets.overload_recent, limits.overload_recent_days)
+    return long_known + recent + _by_weight(case)
+
+
+def _by_weight(case: Case) -> tuple[str, ...]:
+    """Returns a weight that rose by much while no urine takes the water away, with the reason."""
+    anuric = case.strict_problems.active(case.sets.no_urine)
+    gained = weight_gained(case) if anuric else None
+    return () if gained is None else (Sign.WEIGHT_GAIN, *anuric[:1])
 
 
 def _weak_overload(case: Case) -> tuple[str, ...]:
@@ -240,7 +263,7 @@ def _urea_high(case: Case) -> bool:
 
 
 def _circulation_suffers(case: Case) -> bool:
-    """Whether pressure, heart rate, creatinine, weight or a red flag says so too."""
+    """Whether pressure, heart rate, creatinine, weight, weak signs or a red flag say so too."""
     window = red_flag_window(case)
     found = (
         low_systolic(case, window),
@@ -248,7 +271,7 @@ def _circulation_suffers(case: Case) -> bool:
         creatinine_rise(case, window),
         weight_loss(case, window),
     )
-    is_seen = any(sign is not None for sign in found)
+    is_seen = any(sign is not None for sign in found) or bool(dry_signs(case))
     return is_seen or bool(case.problems.current(case.sets.red_flags, window))
 
 
@@ -260,13 +283,13 @@ def _dilute(case: Case) -> bool:
 
 
 def _siadh_pattern(case: Case) -> tuple[str, ...]:
-    """Urine that is not dilute and holds sodium, and a low sodium of the same day, no diuretic."""
+    """Urine that is not dilute and holds sodium, by no drug, and a low sodium of the same day."""
     limits, latest = case.limits, case.sodium.latest
     if latest is None or not case.is_low(latest):
         return ()
     if not _urine_holds_sodium(case):
         return ()
-    if not _lists_read(case) or on_diuretic(case):
+    if not _lists_read(case) or sheds_by_drug(case):
         return ()
     window = limits.urine_labs_hours
     urine = [

@@ -354,7 +354,8 @@ def _urine_that_salt_lets_flow(case: Case, order: Order) -> Decimal | None:
     So it is in who eats little or drinks a lot: the solute of the fluid lets the water flow out.
     In an acute fall, or beside symptoms of it, the danger is brain edema: OS-ISO speaks then (F1).
     """
-    if not _is_isotonic(order) or not _very_low(case) or case.volume.shock:
+    may_be_dry = case.volume.shock or case.volume.dry
+    if not _is_isotonic(order) or not _very_low(case) or may_be_dry:
         return None
     if acute_state(case) is not None:
         return None

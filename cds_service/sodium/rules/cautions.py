@@ -10,7 +10,7 @@ from cds_service.engine.wording import joined
 from cds_service.knowledge.names import Analyte, DrugClass, DrugName, Problem
 from cds_service.sodium.adrenal import adrenal_grounds
 from cds_service.sodium.case import Case
-from cds_service.sodium.restriction import little_urine_sodium
+from cds_service.sodium.restriction import little_urine_sodium, signs_of_loss
 from cds_service.sodium.rules.book import order_rule
 from cds_service.sodium.rules.gates import (
     actionable,
@@ -98,6 +98,10 @@ def urea_in_encephalopathy(case: Case, order: Order, drug: DrugMatch) -> Finding
     if salt is not None:
         step = line("examine-before-urea", keep=True)
         return card("warning", "urine", drug=drug.name, value=salt, do=[step], why=["pulls-water"])
+    signs = signs_of_loss(case) if case.sodium.low and kidney is None else ()
+    if signs:
+        step, names = line("examine-before-urea", keep=True), joined("evidence", signs[:2])
+        return card("warning", "signs", drug=drug.name, why_=names, do=[step], why=["pulls-water"])
     require_recorded(case, kidney, "no-encephalopathy")
     variant, facts = kidney or skip("no-encephalopathy")
     return card(

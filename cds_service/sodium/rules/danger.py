@@ -144,6 +144,7 @@ from cds_service.sodium.rules.plan import (
     plan_lines,
     plan_suggestions,
     potassium_first,
+    raised_potassium,
     restriction_lines,
     review_lines,
     risk_lines,
@@ -156,6 +157,7 @@ from cds_service.sodium.rules.plan import (
     volume_plan,
     volume_state,
     weak_fluid_lines,
+    weak_sign_lines,
 )
 from cds_service.sodium.rules.room import (
     ceiling_fact,
@@ -214,6 +216,7 @@ def sodium_emergency(case: Case) -> Finding:
             *acute_lines(case),
             *lines_of({"stop-hypotonic": _stops_hypotonic_too(case)}, keep=True),
             *setting_lines(case),
+            *weak_sign_lines(case),
             *(told for told in background(case) if told not in undiluted_lines(case)),
         ],
         offer=[
@@ -533,9 +536,10 @@ def _acute_background(case: Case) -> list[Line]:
 
     In an acute setting a very low sodium is no risk by itself.
     """
+    dry = weak_sign_lines(case)  # such a card has no whole plan
     if case.sodium.acute is None and case.acute_setting is None:
-        return [*_limit_if_adapted(case), *background(case)]
-    lines = background(case)
+        return [*_limit_if_adapted(case), *dry, *background(case)]
+    lines = [*dry, *background(case)]
     if set(case.risk.reasons) <= {Sign.SODIUM_VERY_LOW}:
         lines = [told for told in lines if told not in risk_lines(case)]
     return [*_limit_if_adapted(case), *lines]
@@ -659,7 +663,7 @@ def severe(case: Case) -> Finding:
     variant = "adrenal" if crisis else _severe_variant(case, rise, indicator)
     if not case.worded:
         return card(indicator, variant, do=(), drugs=suspects(case))
-    reasons = _unsaid(case, _band_reasons(case, critical=not rise))
+    reasons = _beside_plan(case, _band_reasons(case, critical=not rise))
     # While a correction is under way, how far it may go is read in ten seconds.
     pace = [told for told in reasons if rise and told == limit_line(case)]
     limit, reasons = _limit_and_advice(case, reasons, with_room=not rise)
@@ -855,7 +859,7 @@ def moderate(case: Case) -> Finding:
     variant = "adrenal" if crisis else f"known-{variant}" if known else variant
     if not case.worded:
         return card(indicator, variant, do=(), drugs=drugs)
-    reasons = _unsaid(case, _band_reasons(case))
+    reasons = _beside_plan(case, _band_reasons(case))
     # How far sodium may rise is read in ten seconds, if the first lines have room for it.
     pace = [told for told in reasons if told == limit_line(case)]
     if known and in_use(case) >= case.limits.shedding_sodium_below:
@@ -954,6 +958,12 @@ def _unsaid(case: Case, why: list[Line]) -> list[Line]:
     return [told for told in why if told not in said and told.key != hint]
 
 
+def _beside_plan(case: Case, why: list[Line]) -> list[Line]:
+    """Returns the same for a card with the whole plan, which says a potassium by a drug first."""
+    told = {"measured-potassium-drug"} if raised_potassium(case) else set()
+    return [one for one in _unsaid(case, why) if one.key not in told]
+
+
 def _but_artefact(case: Case, plan: list[Line]) -> list[Line]:
     """Returns the plan without what the card says before it: a number too low, adrenal failure.
 
@@ -1022,7 +1032,7 @@ def mild_with_symptoms(case: Case) -> Finding:
             monitoring(case),
         ],
         why=[
-            *_unsaid(case, _band_reasons(case)),
+            *_beside_plan(case, _band_reasons(case)),
             "no-hypertonic",
             *plan_advice(case),
             *lines_of({"cramp-mechanism": case.symptoms.cramp}),  # S1-2 to S1-4
@@ -1127,7 +1137,7 @@ def mild(case: Case) -> Finding:
             monitoring(case),
         ],
         why=[
-            *_unsaid(case, [*symptom_lines(case), *background(case)]),
+            *_beside_plan(case, [*symptom_lines(case), *background(case)]),
             *rise_by_glucose(case),
             *fall_lines(case),
             *plan_advice(case),

@@ -36,6 +36,7 @@ from cds_service.sodium.rules.gates import (
     day_of,
     drains,
     drug_lines,
+    heart_failure,
     in_use,
     latest_sodium,
     lines_of,
@@ -46,6 +47,11 @@ from cds_service.sodium.rules.gates import (
     shown_sodium,
     surgery_lines,
     undiluted_lines,
+)
+from cds_service.sodium.rules.lost_volume import (
+    holds_diuretic,
+    lost_signs,
+    lost_volume_lines,
 )
 from cds_service.sodium.rules.not_home_yet import (
     NotHomeYet,
@@ -221,6 +227,8 @@ def low(case: Case) -> Finding:
                 *salt_tablet_lines(case),
                 *_think_adrenal(case, variant),
                 *surgery_lines(case),
+                *lost_volume_lines(case),
+                *_held_while_dry(case, stay),
                 *_anew_lines(case, again),
                 *_culprit(case, stay),
                 *_not_again(case, stay),
@@ -309,6 +317,24 @@ def _culprit(case: Case, stay: Stay) -> list[Line]:
     """Returns the drugs that may be the cause and would go on, in the order of the chart."""
     taken = _suspected(case, stay)
     return [*_by_ending(case, "culprit", taken), *_partners(case, taken)]
+
+
+def _held_while_dry(case: Case, stay: Stay) -> list[Line]:
+    """Returns what harms the kidney while volume is lost, unless its combination is told (M14)."""
+    evidence = lost_signs(case)
+    if not evidence or heart_failure(case):
+        return []
+    partners = _partners(case, _suspected(case, stay))
+    held = [
+        exposure.drug.name
+        for exposure in case.exposures.of(*case.sets.kidney_held.members)
+        if exposure.drug.cls not in case.sets.diuretics
+        and not (partners and holds_diuretic(case, exposure))
+    ]
+    if not held:
+        return []
+    shown = joined("evidence", evidence[:2])
+    return [line("hold-dry", drugs=", ".join(held), evidence=shown, keep=True)]
 
 
 def _suspected(case: Case, stay: Stay) -> list[Exposure]:

@@ -33,6 +33,7 @@ from cds_service.sodium.rules.gates import (
 from cds_service.sodium.rules.room import room_of
 from cds_service.sodium.sodium import Fall, fall_within
 from cds_service.sodium.volume import Volume
+from cds_service.sodium.weak_signs import dry_signs
 
 Priority = Literal["routine", "urgent", "stat"]
 NOW = timedelta(0)
@@ -253,11 +254,11 @@ def moves(case: Case) -> bool:
         return True
     if case.sodium.band is Band.MILD:
         # Sodium rises once volume is restored, most from the lower values.
-        dry = case.volume.status is Volume.HYPO or bool(case.volume.shock)
+        dry = case.volume.status is Volume.HYPO or bool(case.volume.shock or case.volume.dry)
         return dry and in_use(case) < case.limits.repeat_low_below
     fall, recent, volume = case.sodium.down, case.limits.falling_recent_hours, case.volume
     falls = fall is not None and fall.over <= recent
-    unclear = volume.shock or volume.drinks or volume.potassium is not None
+    unclear = volume.shock or volume.dry or volume.drinks or volume.potassium is not None
     # Its replacement raises sodium, in a patient whom a fast rise harms (F22).
     replaced = Sign.POTASSIUM_LOW in case.risk.reasons
     return bool(
@@ -274,7 +275,8 @@ def volume_leaves(case: Case) -> bool:
         return False
     window = red_flag_window(case)
     fast, lost = fast_heart(case, window), weight_loss(case, window)
-    return bool(pressure_lost(case)) or fast is not None or lost is not None
+    seen = bool(pressure_lost(case)) or fast is not None or lost is not None
+    return seen or bool(dry_signs(case))
 
 
 def _around_labor(case: Case) -> bool:

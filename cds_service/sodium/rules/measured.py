@@ -49,9 +49,20 @@ def potassium_lines(case: Case, *, high: bool = True) -> list[Line]:
         return []  # nothing rests on a value that an infusion diluted (F41)
     if potassium.below(limits.potassium_told_below):
         return [told(case, "measured-potassium-low", potassium)]
-    if high and potassium.above(limits.adrenal_potassium_above):
+    raised = potassium_by_drug(case)
+    if high and (raised is not None or potassium.above(limits.adrenal_potassium_above)):
         return _high_potassium(case, potassium)
     return []
+
+
+def potassium_by_drug(case: Case) -> Reading | None:
+    """Returns a potassium of the limit or more, if a drug that raises it is taken (F26)."""
+    limits = case.limits
+    potassium = case.readings.latest(Analyte.POTASSIUM, limits.adrenal_potassium_hours)
+    if potassium is None or not potassium.at_least(limits.adrenal_potassium_above):
+        return None
+    diluted = case.drip is not None and Analyte.POTASSIUM in case.drip.diluted
+    return potassium if potassium_drugs(case) and not diluted else None
 
 
 def _high_potassium(case: Case, potassium: Reading) -> list[Line]:

@@ -219,7 +219,7 @@ def fluid_needed(case: Case) -> bool:
     volume = case.volume
     lost = volume.status in (Volume.ADRENAL, Volume.HYPO)
     dry = volume.low_solute and concentrated_urine(case)
-    return lost or bool(volume.shock) or dry
+    return lost or bool(volume.shock or volume.dry) or dry
 
 
 def result_doubts(case: Case) -> tuple[Line, ...]:

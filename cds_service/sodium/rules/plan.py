@@ -36,13 +36,15 @@ from cds_service.sodium.exposure import (
     dialysis_fluids,
     is_diluent,
     is_hypertonic,
+    salt_losers,
 )
 from cds_service.sodium.pituitary import pituitary_surgery
 from cds_service.sodium.restriction import (
     CONCENTRATED,
     HELPED,
     little_urine_sodium,
-    salt_losers,
+    losses,
+    signs_of_loss,
 )
 from cds_service.sodium.results import Band, Reading
 from cds_service.sodium.rules.desmopressin import pause_lines
@@ -85,6 +87,7 @@ from cds_service.sodium.rules.gates import (
 from cds_service.sodium.rules.measured import (
     kidney_lines,
     measured_lines,
+    potassium_by_drug,
     potassium_lines,
     told,
     urgent_potassium,
@@ -93,6 +96,7 @@ from cds_service.sodium.rules.room import day_limit, limit_reached
 from cds_service.sodium.snapshot import Order
 from cds_service.sodium.tapering import begun_lately
 from cds_service.sodium.volume import Volume
+from cds_service.sodium.weak_signs import weight_gained
 from cds_service.terminology.types import DrugMatch, RecordText
 
 RESTRICTING = ("offer", "ordered")
@@ -123,6 +127,14 @@ TREAT = {
 NEVER_WITH_TREATMENT = {"never-csw": "salt-wasting-first", "never-neuro": "neuro-first"}
 TREAT_WHILE_RISING = {**TREAT, Volume.CSW: "neuro-advice", Volume.HYPO: "hypovolemia-rising"}
 ADRENAL_CRISIS = "withheld-adrenal-shock"
+POTASSIUM_SAID = frozenset({"withheld-potassium-drug", "withheld-adrenal-pattern"})
+POTASSIUM_ADRENAL = "withheld-adrenal-potassium"
+DRY_FLAGS = frozenset(
+    {
+        *("withheld-volume-signs", "withheld-weight-loss", "withheld-systolic-low"),
+        *("withheld-creatinine-rise", "withheld-bun-creatinine", "withheld-heart-rate-high"),
+    }
+)  # red flags for which "examine volume now" stands in among the first lines (M9)
 VOMITING_ALONE = (Sign.VOMITING,)  # a symptom first (F7)
 PRESCRIPTION = "MedicationRequest/"
 BACLOFEN_SOURCES = ("medications", "conditions", "labs")
@@ -299,10 +311,36 @@ def potassium_first(case: Case) -> list[Line]:
     if case.dialysis:
         return []
     if potassium is None:
-        return _potassium_today(case)
+        by_drug = potassium_by_drug(case) is not None
+        return raised_potassium(case) if by_drug else _potassium_today(case)
     drugs = ", ".join(potassium_drugs(case))
     key = "potassium-first-drugs" if drugs else "potassium-first"
     return [told(case, key, potassium, drug=drugs)]
+
+
+def raised_potassium(case: Case) -> list[Line]:
+    """Returns a high potassium with the drug that raises it, which is read before the rest (F26).
+
+    Where a likely adrenal failure or the reason against restriction tells it, it is not said twice.
+    """
+    potassium, drugs = potassium_by_drug(case), potassium_drugs(case)
+    if potassium is None or case.dialysis or urgent_potassium(case) is not None:
+        return []
+    said = {one.key for one in (*case.restriction.adrenal, *restriction_lines(case))}
+    if any(key in POTASSIUM_SAID or key.startswith(POTASSIUM_ADRENAL) for key in said):
+        return []
+    needed = _needed_and_suspected(case)
+    if needed:
+        return [told(case, "potassium-raised-needed", potassium, drug=needed)]
+    return [told(case, "potassium-raised", potassium, drug=", ".join(drugs[:2]))]
+
+
+def _needed_and_suspected(case: Case) -> str:
+    """Returns the needed treatment that raises potassium and may lower sodium, or ""."""
+    raising, needed = potassium_drugs(case), case.sets.needed_treatments
+    suspects = (e.drug for e in case.exposures.suspects)
+    found = [drug.name for drug in suspects if drug.name in raising and drug.cls in needed]
+    return found[0] if found else ""
 
 
 def _potassium_today(case: Case) -> list[Line]:
@@ -337,6 +375,8 @@ def unclear_volume(case: Case) -> list[Line]:
         if losers:
             return [line("volume-shock-salt", evidence=evidence, drug=losers[0], keep=True)]
         return [line("volume-shock", evidence=evidence, keep=True)]
+    if volume.dry:
+        return [_dry_line(case)]
     if volume.potassium is not None:
         return [line("volume-potassium", value=volume.potassium, keep=True)]
     window = case.limits.urine_labs_hours
@@ -346,6 +386,32 @@ def unclear_volume(case: Case) -> list[Line]:
     if case.sodium.band is Band.MILD:
         return [line("polydipsia-mild", evidence=volume.drinks, value=urine.value, keep=True)]
     return [line("polydipsia", evidence=volume.drinks, value=urine.value, keep=True)]
+
+
+def _dry_line(case: Case) -> Line:
+    """Returns that volume is examined, by weak signs, with what makes the kidney lose salt."""
+    signs = case.volume.dry[: int(case.limits.suspects_to)]
+    if rises_fast(case):
+        return line("volume-shock-rising", evidence=joined("evidence", signs), keep=True)
+    drugs = salt_shedders(case)
+    if drugs:
+        evidence = joined("evidence", signs)
+        return line("volume-dry-drug", evidence=evidence, drug=drugs[0], keep=True)
+    lost: tuple[str, ...] = losses(case)[:1]
+    if little_urine_sodium(case) is not None:
+        lost += (Sign.URINE_SODIUM_LOW,)
+    return line("volume-dry", evidence=joined("evidence", (*lost, *signs)), keep=True)
+
+
+def weak_sign_lines(case: Case) -> list[Line]:
+    """Returns that volume is examined by weak signs, for a card of an emergency without a plan."""
+    return [_dry_line(case)] if case.volume.dry else []
+
+
+def salt_shedders(case: Case) -> tuple[str, ...]:
+    """Returns the drugs by which the kidney loses salt: likely causes first, then diuretics."""
+    diuretics = [e.drug.name for e in case.exposures.of(*case.sets.diuretics.members)]
+    return (*salt_losers(case), *diuretics)
 
 
 def _failing_volume(case: Case) -> tuple[str, ...]:
@@ -526,10 +592,11 @@ def restriction_lines(case: Case) -> list[Line]:
         against = restriction.adrenal or restriction.reasons[:1]
         return [*_ordered_lines(case), *(against or drinking_lines(case))]
     if restriction.verdict == "never":
-        losses = [told for told in restriction.fluid if told.key == LOSSES]
-        return [*_harm(case), *losses[:1], *restriction.running[:1], *restriction.adrenal]
+        lost = [told for told in restriction.fluid if told.key == LOSSES]
+        return [*_harm(case), *lost[:1], *restriction.running[:1], *restriction.adrenal]
     if restriction.verdict != "offer":
-        return list(restriction.adrenal) or drink_after_surgery(case) or _leading_reason(case)
+        adrenal = list(restriction.adrenal)
+        return adrenal or drink_after_surgery(case) or _untold_reason(case)
     if case.symptoms.severe:
         return []  # a severe symptom comes first, also with another cause
     return [
@@ -694,13 +761,23 @@ def _leading_reason(case: Case) -> list[Line]:
     return list(candidates[:1])
 
 
+def _untold_reason(case: Case) -> list[Line]:
+    """Returns the leading reason, unless the line before says it: examine volume, the signs.
+
+    Beside a low pressure it gives way if a potassium needs the room.
+    """
+    reasons = _leading_reason(case)
+    told = case.volume.dry or (case.volume.shock and potassium_by_drug(case) is not None)
+    return [one for one in reasons if one.key not in DRY_FLAGS] if told else reasons
+
+
 def _further_reasons(case: Case) -> list[Line]:
     """Returns the reasons that do not lead; conditional words are shown only if they lead."""
     restriction = case.restriction
     leading = {
         "never": list(restriction.reasons[:1]),
         "ordered": list(restriction.reasons[:1]),
-    }.get(restriction.verdict, _leading_reason(case))
+    }.get(restriction.verdict, _untold_reason(case))
     shown = [(reason.key, reason.facts) for reason in (*restriction.adrenal, *leading)]
     further = [r for r in restriction.reasons if r.key != CONDITIONAL]
     return [r for r in further if (r.key, r.facts) not in shown]
@@ -715,21 +792,32 @@ def volume_lines(case: Case) -> list[Line]:
     if volume.status is Volume.CONFLICT:
         return []
     if volume.status is Volume.UNKNOWN:
-        hint = joined("evidence", volume.hint)
-        return [line("volume-hint", evidence=hint)] if hint else []
+        return _hint_lines(case)
     if not volume.evidence:
         return []
     if volume.evidence == VOMITING_ALONE:
         return [line("volume-vomiting", keep=True)]
     evidence = joined("evidence", volume.evidence)
     # What is recorded in the same words needs no conclusion (F37).
-    recorded_so = volume.evidence[0] in case.sets.says_itself or bool(volume.shock)
+    doubted = volume.status is Volume.EUV and (volume.shock or signs_of_loss(case))
+    recorded_so = volume.evidence[0] in case.sets.says_itself or bool(doubted)
     key = "volume-recorded" if recorded_so else f"volume-{volume.status}"
     return [
         line(key, evidence=evidence, keep=True),
         *([_siadh_pattern(case)] if volume.by_labs and not _drug_keeps_water(case) else []),
         *_after_pituitary_surgery(case),
     ]
+
+
+def _hint_lines(case: Case) -> list[Line]:
+    """Returns what hints at overload; a weight that rose by much says more than a hint (M8)."""
+    hint = [sign for sign in case.volume.hint if sign != Sign.WEIGHT_GAIN]
+    gained = weight_gained(case) if case.volume.hint else None
+    if gained is not None and hint:
+        evidence = joined("evidence", hint)
+        return [line("volume-hint-weight", evidence=evidence, kg=gained, keep=True)]
+    evidence = joined("evidence", case.volume.hint)
+    return [line("volume-hint", evidence=evidence)] if evidence else []
 
 
 def _drug_keeps_water(case: Case) -> bool:
@@ -883,6 +971,8 @@ def _after_restriction(case: Case) -> list[Line]:
     """Returns the next step for SIADH, if fluid is restricted and sodium does not rise fast."""
     if case.sodium.band is Band.MILD or rises_fast(case) or wears_off(case):
         return []
+    if case.volume.dry:
+        return []  # no urea and no salt tablets before volume is examined
     if case.restriction.verdict not in RESTRICTING or case.restriction.likely_insufficient:
         return []
     return [line("euvolemia-next-no-salt" if salt_harms(case) else "euvolemia-next")]
@@ -1036,11 +1126,13 @@ def review_lines(case: Case, leave_out: Collection[str] = ()) -> list[Line]:
     groups: dict[str, list[str]] = {}
     reviewed = (*case.exposures.suspects, *case.exposures.worsening)
     left_out = {*leave_out, *(exposure.drug.name for exposure in held_thiazides(case))}
+    raised = [one for one in raised_potassium(case) if one.key == "potassium-raised-needed"]
+    said_with_potassium = [one.facts["drug"] for one in raised]
     for drug in (exposure.drug for exposure in reviewed):
         said_with_the_rise = case.rate.rule and drug.cls in case.sets.kept_in_a_rise
         dosed = insipidus_lines(case) or pause_lines(case)
         told = dosed and drug.cls == DrugClass.DESMOPRESSIN
-        told = told or _gives_way_to_surgery(case, drug)
+        told = told or _gives_way_to_surgery(case, drug) or drug.name in said_with_potassium
         if drug.name not in left_out and not (told or said_with_the_rise):
             groups.setdefault(_review_key(case, drug), []).append(drug.name)
     return [line(key, drugs=", ".join(drugs)) for key, drugs in groups.items()]
@@ -1069,10 +1161,17 @@ def _review_key(case: Case, drug: DrugMatch) -> str:
     if drug.cls in case.sets.diuretics:
         return _review_diuretic(case, drug)
     if drug.cls in case.sets.needed_treatments:
-        return "review-treatment"
+        return _review_treatment(case, drug)
     if drug.tier in case.sets.weak_tiers and stronger_cause(case):
         return "review-after-losses"
     return "review-need"
+
+
+def _review_treatment(case: Case, drug: DrugMatch) -> str:
+    """Returns that a needed treatment goes on, unless it stops for a potassium that is urgent."""
+    stops = urgent_potassium(case) is not None and not case.dialysis
+    ends = stops and drug.name in potassium_drugs(case)
+    return "review-treatment-potassium" if ends else "review-treatment"
 
 
 def _review_diuretic(case: Case, drug: DrugMatch) -> str:

@@ -19,6 +19,7 @@ from cds_service.sodium.restriction import (
     fluid_grounds,
     likely_insufficient,
     little_urine_sodium,
+    signs_of_loss,
 )
 from cds_service.sodium.results import Freshness
 from cds_service.sodium.rules.book import is_doubled, order_rule
@@ -279,7 +280,9 @@ def _before_it_helps(case: Case, offer: list[Suggestion]) -> Finding | None:
             why=symptom_lines(case),
             offer=[] if kept else offer,
         )
-    return _volume_first(case) if _may_be_dry(case) else None
+    if _may_be_dry(case):
+        return _volume_first(case)
+    return _signs_first(case) if actionable(case) and case.sodium.low else None
 
 
 def _fluid_step(ground: Ground, adrenal: Sequence[Ground]) -> str:
@@ -332,6 +335,21 @@ def _volume_first(case: Case) -> Finding:
         value=salt,
         do=[line("do-volume-first", keep=True), "examine-volume"],
         why=["because-urine", *symptom_lines(case)],
+        offer=[sodium_today()],
+    )
+
+
+def _signs_first(case: Case) -> Finding | None:
+    """Returns the same by weak signs of lost volume; None if there are too few of them."""
+    signs = signs_of_loss(case)
+    if not signs:
+        return None
+    return card(
+        "warning",
+        "signs",
+        why_=joined("evidence", signs[:2]),
+        do=[line("do-signs-first", keep=True), "examine-volume"],
+        why=symptom_lines(case),
         offer=[sodium_today()],
     )
 

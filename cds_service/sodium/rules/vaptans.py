@@ -13,7 +13,7 @@ from cds_service.knowledge.names import Analyte, DrugClass, DrugName, Problem, S
 from cds_service.sodium.adrenal import adrenal_grounds
 from cds_service.sodium.blind_spots import MEDICINES_UNREAD
 from cds_service.sodium.case import Case
-from cds_service.sodium.restriction import little_urine_sodium
+from cds_service.sodium.restriction import little_urine_sodium, signs_of_loss
 from cds_service.sodium.results import Band, Freshness
 from cds_service.sodium.rules.book import order_rule
 from cds_service.sodium.rules.gates import (
@@ -153,11 +153,14 @@ def _not_yet(case: Case, order: Order, vaptan: DrugMatch) -> Finding | None:
         return None
     filtration = failing_filtration(case)
     salt = little_urine_sodium(case) if case.sodium.low else None
+    signs = signs_of_loss(case) if case.sodium.low else ()
     failing = circulation_fails(case)
     if failing:
         variant, facts = "shock", {"why": failing}
     elif salt is not None:
         variant, facts = "urine", {"value": number(salt)}
+    elif signs:
+        variant, facts = "signs", {"why": joined("evidence", signs[:2])}
     elif filtration is not None:
         variant, facts = "kidney", {"value": number(filtration)}
     else:
@@ -459,6 +462,7 @@ def _european_advice(case: Case) -> list[Line]:
         return told if cirrhosis(case) else [*told, line("overload-instead", keep=True)]
     said = [line(EUROPEAN_LINES[case.sodium.band], keep=True)]
     fits = case.volume.status in (Volume.EUV, Volume.UNKNOWN) and not overload(case)
+    fits = fits and not signs_of_loss(case)
     if fits and case.sodium.band is not Band.MILD:
         said.append(line("european-instead", keep=True))
     return said

@@ -431,6 +431,47 @@ def after_a_rise(*signs: Problem, sodium: str = "138", risen: str = "128") -> St
     )
 
 
+# Weight and creatinine, a weak sign of lost volume each, and the urine of SIADH.
+LIGHTER = (result("weight", "59.8", 190), result("weight", "57.2", 1))
+MORE_CREATININE = (result("creatinine", "1.3", 190), result("creatinine", "1.8", 2))
+HOLDING = (result("urine-osmolality", "412"), result("urine-sodium", "81"))
+
+
+def drying(*orders: Order, sodium: str = "126", **more: Any) -> Story:
+    """Two weak signs of lost volume in a patient whose urine looks like SIADH."""
+    earlier = (result("sodium", "138", 190), result("sodium", "129", 26))
+    return Story(
+        sodium=sodium,
+        setting="inpatient",
+        results=(*earlier, *LIGHTER, *MORE_CREATININE, *HOLDING, *more.pop("results", ())),
+        orders=orders,
+        **more,
+    )
+
+
+TRIMETHOPRIM = order("trimethoprim", days=8, reference="M/trimethoprim")
+HEAVIER = (result("weight", "82.0", 216), result("weight", "89.4", 1))
+WEAK_SIGNS = (
+    drying(),
+    drying(TRIMETHOPRIM),
+    drying(order("furosemide", days=40), problems=(problem("lasting-bowel-loss", days=40),)),
+    drying(problems=(problem("lasting-bowel-loss", days=40),)),
+    drying(problems=(problem("siadh", days=9),), sodium="122"),
+    drying(problems=(problem("cirrhosis", days=400), problem("siadh", days=9)), sodium="122"),
+    drying(TRIMETHOPRIM, results=(result("potassium", "5.8", 2),)),
+    drying(TRIMETHOPRIM, results=(result("potassium", "6.4", 2),)),
+    *(
+        drying(taken, order("prednisone", days=8), results=(result("potassium", "5.8", 2),))
+        for taken in (TRIMETHOPRIM, order("lisinopril", days=90, reference="M/lisinopril"))
+    ),
+    Story(
+        sodium="127",
+        setting="inpatient",
+        results=HEAVIER,
+        problems=(problem("ckd-4-5", days=900),),
+    ),
+)
+
 AFTER_A_RISE = (
     after_a_rise(problem("dysarthria", "dysphagia", days=0.5)),
     after_a_rise(problem("gait", days=3), sodium="131"),
@@ -438,6 +479,7 @@ AFTER_A_RISE = (
 
 CHARTS: tuple[Story, ...] = (
     *AFTER_A_RISE,
+    *WEAK_SIGNS,
     Story(
         sodium="124", results=(result("sodium", 138, 240),), orders=(order("duloxetine", days=8),)
     ),

@@ -152,6 +152,34 @@ DISCHARGES = [
         shows=("repeat-by", "letter", "readmission", "restriction-not-read"),
         hides=("stay-start-unknown",),
     ),
+    # lost volume is told before any drug is called the cause
+    Discharge(
+        says="a stoma, a low urine sodium and pressure: dry, and the ACE inhibitor is held",
+        story=inpatient(
+            "128",
+            na("131", 60),
+            na("137", 230),
+            result("systolic", 94, 1),
+            result("urine-sodium", 8, 6),
+            result("urine-osmolality", 640, 6),
+            problems=(problem("lasting-bowel-loss", days=90),),
+            orders=(begun("perindopril", 200), begun("omeprazole", 9)),
+        ),
+        fires={"DC-LOW": "warning fell"},
+        shows=("volume-lost", "hold-dry"),
+        hides=("volume-examine",),
+    ),
+    Discharge(
+        says="a stoma without a sign: examine volume",
+        story=inpatient(
+            "128",
+            problems=(problem("lasting-bowel-loss", days=90),),
+            orders=(begun("perindopril", 200),),
+        ),
+        fires={"DC-LOW": "warning low"},
+        shows=("volume-examine",),
+        hides=("volume-lost", "hold-dry"),
+    ),
     # what must not stop at home, and potassium that is open (F59)
     Discharge(
         says="F59: hydrocortisone and fludrocortisone in Addison's disease",
