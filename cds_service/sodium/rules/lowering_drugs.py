@@ -318,7 +318,7 @@ def _in_an_emergency(
 ) -> Finding:
     """Returns that the symptom is treated first, and a drug that lowers sodium is not begun."""
     group, indicator = usual
-    removal = group == "A" and may_remove(case) and actionable(case)
+    removal = group == "A" and not case.symptoms.seizure and may_remove(case) and actionable(case)
     return card(
         lower_if_aging(case, "warning" if indicator == "info" else indicator),
         "emergency",
@@ -337,15 +337,6 @@ def _in_an_emergency(
     )
 
 
-def _is_kept_by_seizure(case: Case, drug: DrugMatch) -> bool:
-    """Returns whether a seizure code keeps the order: of any drug, but in an emergency (M12).
-
-    There only a drug against seizures is kept: any other one makes the emergency worse.
-    """
-    against_it = drug.cls in case.sets.antiepileptics
-    return case.symptoms.seizure and (against_it or not emergency(case))
-
-
 def _while_acute(
     case: Case, order: Order, drug: DrugMatch, acute: AcuteState, usual: tuple[str, Indicator]
 ) -> Finding:
@@ -359,8 +350,7 @@ def _while_acute(
     vital = [*same, *_needed_now(case, drug)] or [line("vital-only", drug=drug.name)]
     vital += beside_lines(case, drug, group)
     kept = treats or _is_kept(case, drug)
-    kept = kept or bool(taken(case, drug)) or _is_kept_by_seizure(case, drug)
-    removal = group == "A" and not kept
+    removal = group == "A" and not (kept or taken(case, drug) or case.symptoms.seizure)
     return card(
         indicator if calm or indicator == "critical" else "warning",
         "acute",

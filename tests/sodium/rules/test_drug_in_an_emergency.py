@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from cds_service.engine.finding import RemoveDraft
-from tests.sodium.patients import Story, drugs, order, problem, result, sets
+from tests.sodium.patients import Story, drugs, order, problem, result
 from tests.sodium.rules.orders import Scene, selected, table
 
 SEIZURE = problem("seizure", days=0.05, encounter=True)
@@ -30,7 +30,6 @@ SCENES = (
         order=SERTRALINE,
         story=ill(),
         fires={"OS-LOW": "critical emergency"},
-        removes=True,
         shows=("order-symptom", "not-in-an-emergency"),
         hides=("another-drug-or-wait", "no-bupropion", "watch-for"),
     ),
@@ -88,11 +87,10 @@ SCENES = (
         shows=("not-in-an-emergency",),
     ),
     Scene(
-        says="F3: sertraline in an acute fall with a seizure can be removed",
+        says="F3: sertraline in an acute fall with a seizure",
         order=SERTRALINE,
         story=replace(FALLING, problems=(SEIZURE,)),
         fires={"OS-LOW": "warning acute"},
-        removes=True,
         shows=("order-symptom", "vital-only"),
     ),
     Scene(
@@ -120,7 +118,7 @@ SYMPTOMS = ("seizure", "coma", "respiratory-failure", "herniation")
 
 @pytest.mark.parametrize("group", ["A", "B"])
 def test_the_danger_is_on_the_card_of_each_drug(group: str) -> None:
-    """Each drug of the two loud groups names the danger, and only group A can be removed."""
+    """Each drug of the two loud groups names the danger; a seizure code keeps every order (M12)."""
     for name, symptom, sodium in product(GROUPS[group], SYMPTOMS, ("112", "118", "123")):
         scene = Scene(says=name, order=selected(name), story=ill(sodium, symptom))
         card = scene.findings().get("OS-LOW")
@@ -130,8 +128,7 @@ def test_the_danger_is_on_the_card_of_each_drug(group: str) -> None:
         assert told[0] in ("order-symptom", "order-symptom-examine"), (name, symptom, told)
         actions = [action for button in card.suggestions for action in button.actions]
         removes = any(isinstance(action, RemoveDraft) for action in actions)
-        antiseizure = drugs()[name].cls in sets().antiepileptics
-        if group == "B" or (antiseizure and symptom == "seizure"):
+        if group == "B" or symptom == "seizure":
             assert not removes, (name, symptom)
         else:
             assert removes, (name, symptom)
