@@ -57,8 +57,8 @@ facts: $(DEV) ## Record which $$names the rules fill in each text of hooks/, and
 	@$(BIN)/python -m tests.facts
 	@$(BIN)/python -m tests.openapi
 
-mutate: $(DEV) ## Shift every number of thresholds.toml: a test must notice (some minutes)
-	@$(BIN)/python -m tests.mutate
+mutate: $(DEV) ## Shift every number of thresholds.toml, or with LISTS=1 leave a member out of each list: a test must notice
+	@$(BIN)/python -m tests.mutate $(if $(LISTS),--lists)
 
 # bench/servers.py and bench/json_parsers.py compare candidates that the project does not install; each says which.
 bench: $(DEV) $(LEAN)/.ready bench/node/node_modules/.ready ## Measure, and write bench/RESULTS.md: ratios to the floor and to Node (ten minutes, on a quiet machine)

@@ -46,12 +46,12 @@ FIELDS = frozenset(
         "suppressed",  # rules of cards that this user has answered
         "off",  # rules that found something and are switched off; "all": none was asked
         "indicators",
-        "sources",  # per prefetch key: satisfied, empty, failed, absent
+        "sources",  # per prefetch key: satisfied, empty, failed; absent only with a reason
         "statuses",  # per prefetch key: the HTTP status of a read that failed
         "missing",  # per prefetch key: why it is not all
         "causes",  # per prefetch key: the code of what lies behind that
         "key",  # a prefetch key
-        "origins",  # per prefetch key: prefetch, live, none
+        "origins",  # per prefetch key, if it is not prefetch: live, none
         "foreign",  # resources of another patient that were left out
         "unrecognised",
         "milliseconds",

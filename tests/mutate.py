@@ -1,8 +1,9 @@
-"""Threshold mutation: every number of thresholds.toml one step up and one step down must break a test.
+"""Mutation of the knowledge: a shifted number or a list without one of its members must break a test.
 
-`make mutate`. One pytest session collects the tests of the medicine, runs them once while it notes which test
-reads which number, then shifts one number at a time and runs the tests that read it, the fastest first, until
-one fails. A number that no test misses is a survivor: exit code 1.
+`make mutate` shifts every number of thresholds.toml one step up and one step down. `make mutate LISTS=1` leaves
+each member out of its list in concept-sets.toml. One pytest session collects the tests of the medicine, runs
+them once while it notes which test reads which table, then changes one at a time and runs the tests that read
+it, the fastest first, until one fails. A change that no test notices is a survivor: exit code 1.
 """
 
 from __future__ import annotations
@@ -22,10 +23,11 @@ from typing import Any
 
 import pytest
 from _pytest.runner import runtestprotocol
-from msgspec.structs import fields
+from msgspec.structs import fields, replace
 
 from cds_service.knowledge.limits import PROFILES, Limits, Threshold
 from cds_service.knowledge.load import default_hooks_dir, load_knowledge
+from cds_service.knowledge.names import ConceptSet, ConceptSets
 
 ROOT = Path(__file__).parents[1]
 TESTS = (
@@ -50,6 +52,38 @@ class Mutant:
 
     def __str__(self) -> str:
         return f"{self.name} ({self.place}): {self.was} -> {self.now}"
+
+    def instead(self, limits: Limits, was: Any) -> Any:
+        """What a rule reads under these limits in place of the number that was."""
+        return self.now if limits.profile in self.profiles else was
+
+
+@dataclass(frozen=True, slots=True)
+class Shorter:
+    """One list, without one of its members."""
+
+    name: str
+    member: str
+    rest: ConceptSet
+
+    def __str__(self) -> str:
+        return f"{self.name}: without {self.member or 'the empty one'}"
+
+    def instead(self, sets: ConceptSets, was: Any) -> Any:
+        """The list that a rule reads in place of the one that was."""
+        return self.rest
+
+
+Change = Mutant | Shorter
+
+
+def shorter(sets: ConceptSets) -> Iterator[Shorter]:
+    """Every list without each of its members, one at a time."""
+    for name in (f.name for f in fields(ConceptSets)):
+        whole = getattr(sets, name)
+        for member in whole.members if isinstance(whole, ConceptSet) else ():
+            rest = replace(whole, members=[one for one in whole.members if one != member])
+            yield Shorter(name, member, rest)
 
 
 def mutants_of(name: str, threshold: Threshold) -> Iterator[Mutant]:
@@ -78,45 +112,46 @@ def _steps(
 
 
 class Seam:
-    """Stands between a rule and its numbers: notes who reads which, and hands out the shifted one."""
+    """Stands between a rule and its knowledge: notes who reads what, and hands out the changed one."""
 
     def __init__(self) -> None:
         self.reads: dict[str, set[str]] = defaultdict(set)
         self.reader = ""
-        self.mutant: Mutant | None = None
+        self.mutant: Change | None = None
 
     def install(self) -> None:
-        """Wrap every number of `Limits`."""
-        for name in [f.name for f in fields(Limits) if f.name != "profile"]:
-            setattr(Limits, name, _Watched(name, getattr(Limits, name), self))
+        """Wrap every number of `Limits` and every list of `ConceptSets`."""
+        for owner in (Limits, ConceptSets):
+            for name in [f.name for f in fields(owner) if f.name != "profile"]:
+                setattr(owner, name, _Watched(name, getattr(owner, name), self))
 
 
 class _Watched:
-    """The descriptor of one number."""
+    """The descriptor of one number or list."""
 
     def __init__(self, name: str, inner: Any, seam: Seam) -> None:
         self._name = name
         self._inner = inner
         self._seam = seam
 
-    def __get__(self, limits: Limits | None, owner: type) -> Any:
-        if limits is None:
+    def __get__(self, holder: Any, owner: type) -> Any:
+        if holder is None:
             return self
         if self._seam.reader:
             self._seam.reads[self._name].add(self._seam.reader)
-        mutant = self._seam.mutant
-        if mutant is not None and mutant.name == self._name and limits.profile in mutant.profiles:
-            return mutant.now
-        return self._inner.__get__(limits, owner)
+        known, mutant = self._inner.__get__(holder, owner), self._seam.mutant
+        if mutant is not None and mutant.name == self._name:
+            return mutant.instead(holder, known)
+        return known
 
-    def __set__(self, limits: Limits, value: Decimal) -> None:
-        self._inner.__set__(limits, value)
+    def __set__(self, holder: Any, value: Any) -> None:
+        self._inner.__set__(holder, value)
 
 
 class Mutation:
     """The pytest plugin: a run loop of its own over the collected tests."""
 
-    def __init__(self, mutants: Sequence[Mutant], report: Path) -> None:
+    def __init__(self, mutants: Sequence[Change], report: Path) -> None:
         self._mutants = mutants
         self._report = report
         self._seam = Seam()
@@ -145,7 +180,7 @@ class Mutation:
         return passed
 
     def _row(
-        self, mutant: Mutant, items: dict[str, pytest.Item], broken: list[str]
+        self, mutant: Change, items: dict[str, pytest.Item], broken: list[str]
     ) -> dict[str, Any]:
         readers = [name for name in self._seam.reads[mutant.name] if name in items]
         readers.sort(key=lambda name: (self._seconds[name], name))
@@ -158,7 +193,7 @@ class Mutation:
             items.pop(name)
         return {"mutant": str(mutant), "killer": "", "readers": len(readers)}
 
-    def _survives(self, mutant: Mutant, item: pytest.Item) -> bool:
+    def _survives(self, mutant: Change, item: pytest.Item) -> bool:
         self._seam.mutant = mutant
         passed = _passes(item)
         self._seam.mutant = None
@@ -175,9 +210,15 @@ def _passes(item: pytest.Item) -> bool:
     return all(report.passed or report.skipped for report in reports)
 
 
-def _work(shard: int, shards: int, report: Path, only: str) -> int:
-    thresholds = load_knowledge(default_hooks_dir()).thresholds
-    every = [m for name, t in thresholds.items() if only in name for m in mutants_of(name, t)]
+def changes(*, lists: bool, only: str) -> list[Change]:
+    """Every change of the numbers, or of the lists, whose name holds `only`."""
+    known = load_knowledge(default_hooks_dir())
+    if lists:
+        return [change for change in shorter(known.sets) if only in change.name]
+    return [m for name, t in known.thresholds.items() if only in name for m in mutants_of(name, t)]
+
+
+def _work(shard: int, shards: int, report: Path, every: Sequence[Change]) -> int:
     plugin = Mutation(every[shard::shards], report)
     paths = [path for path in TESTS if (ROOT / path).exists()]
     arguments = [
@@ -203,7 +244,12 @@ def main() -> int:
     )
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument(
-        "--only", default="", metavar="TEXT", help="only numbers with TEXT in the name"
+        "--only", default="", metavar="TEXT", help="only numbers or lists with TEXT in the name"
+    )
+    parser.add_argument(
+        "--lists",
+        action="store_true",
+        help="leave out members of lists instead of shifting numbers",
     )
     parser.add_argument(
         "--report", type=Path, default=ROOT / "build" / "mutation", help="folder of the reports"
@@ -212,7 +258,8 @@ def main() -> int:
     given = parser.parse_args()
     given.report.mkdir(parents=True, exist_ok=True)
     if given.shard is not None:
-        return _work(given.shard, given.processes, given.report / f"{given.shard}.json", given.only)
+        every = changes(lists=given.lists, only=given.only)
+        return _work(given.shard, given.processes, given.report / f"{given.shard}.json", every)
     began = time.perf_counter()
     command = [
         sys.executable,
@@ -223,7 +270,7 @@ def main() -> int:
         "--only",
         given.only,
     ]
-    command += ["--report", str(given.report)]
+    command += ["--report", str(given.report), *(["--lists"] if given.lists else [])]
     running = [
         subprocess.Popen([*command, "--shard", str(n)], cwd=ROOT, stdout=subprocess.DEVNULL)
         for n in range(given.processes)

@@ -166,7 +166,15 @@ def _unproven(here: Runtime, hook_call: HookRequest, issuer: str | None) -> Clie
 
 
 def _log_call(entry: call_log.CallLog, evaluation: Evaluation, began: float) -> None:
-    client, sources = entry.client, evaluation.sources
+    """Logs a call that was answered; what was neither sent nor read nor lacks is left out."""
+    client = entry.client
+    sources = {k: one for k, one in evaluation.sources.items() if one.state != "absent" or one.lack}
+    by_key = {
+        "origins": {key: one.origin for key, one in sources.items() if one.origin != "prefetch"},
+        "statuses": {key: one.status for key, one in sources.items() if one.status},
+        "missing": {key: why for key, one in sources.items() if (why := one.lack)},
+        "causes": {key: code for key, one in sources.items() if (code := cause(one))},
+    }
     log().info(
         "call",
         correlation=entry.correlation,
@@ -180,9 +188,6 @@ def _log_call(entry: call_log.CallLog, evaluation: Evaluation, began: float) -> 
         cards=[card["source"]["topic"]["code"] for card in evaluation.cards],
         indicators=[card["indicator"] for card in evaluation.cards],
         sources={key: source.state for key, source in sources.items()},
-        origins={key: source.origin for key, source in sources.items()},
-        statuses={key: source.status for key, source in sources.items() if source.status},
-        missing={key: why for key, source in sources.items() if (why := source.lack)},
-        causes={key: code for key, source in sources.items() if (code := cause(source))},
+        **{name: told for name, told in by_key.items() if told},
         milliseconds=round((time.monotonic() - began) * _MS, 1),
     )

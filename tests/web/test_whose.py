@@ -76,6 +76,20 @@ def test_a_refused_call_says_of_which_client_and_service_it_was(
     assert all(line["release"] and line["node"] and line["worker"] for line in read(lines))
 
 
+def test_the_line_of_a_call_leaves_out_what_was_neither_sent_nor_read(
+    lines: io.StringIO, stories: dict[str, Story], tmp_path: Path
+) -> None:
+    """It was longer than a kilobyte, and half of it named sources that nobody had asked for."""
+    app = development(tmp_path, "open_access = true")
+    call = a_call(stories["cramps-in-siadh"])
+    app.test_client().post(PATIENT_VIEW, json=call)
+    close(app)
+    (line,) = [line for line in read(lines) if line["event"] == "call"]
+    assert set(line["sources"]) == set(call["prefetch"])
+    assert not {"origins", "statuses", "missing", "causes"} & line.keys()
+    assert len(json.dumps(line)) < 1000
+
+
 def test_a_token_that_is_refused_names_the_client_that_it_claims(
     lines: io.StringIO, stories: dict[str, Story], tmp_path: Path
 ) -> None:
