@@ -39,7 +39,7 @@ from cds_service.sodium.exposure import (
     taken_within,
 )
 from cds_service.sodium.pace import pace_per_hour
-from cds_service.sodium.results import Band, Freshness, measurable, paired
+from cds_service.sodium.results import Band, Freshness, band_of, measurable, paired
 from cds_service.sodium.snapshot import Order
 from cds_service.sodium.volume import Volume
 from cds_service.sodium.weak_signs import dry_signs
@@ -99,8 +99,8 @@ def restriction(case: Case) -> Restriction:
     if never:
         return replace(found, verdict="never", reasons=never)
     if not case.sodium.low:
-        shifted = case.glucose is not None and case.glucose.explained
-        return replace(found, reasons=(Line("withheld-glucose-shift"),) if shifted else ())
+        shifted = (Line("withheld-glucose-shift"),) if _shifted_by_glucose(case) else ()
+        return replace(found, reasons=shifted)
     ends = wears_off(case)
     against = _against(case, found, rising=ends or _rising(case))
     if ordered:
@@ -409,6 +409,14 @@ def _by_potassium(case: Case) -> Iterator[Line]:
         yield Line("withheld-potassium", value)
     elif drug_explains(case):
         yield Line("withheld-potassium-drug", {**value, "drug": potassium_drugs(case)[0]})
+
+
+def _shifted_by_glucose(case: Case) -> bool:
+    """Returns whether sodium was measured low, and glucose alone is the reason."""
+    latest, explained = case.series.latest, case.glucose is not None and case.glucose.explained
+    if latest is None or not explained:
+        return False
+    return band_of(latest.value, case.limits, latest.comparator) is not Band.NORMAL
 
 
 def _by_sodium(case: Case) -> Iterator[Line]:

@@ -196,6 +196,11 @@ def test_glucose_that_explains_the_sodium_leaves_nothing_to_restrict() -> None:
     assert reasons(story) == ["withheld-glucose-shift"]
 
 
+def test_glucose_explains_no_sodium_that_was_not_measured_low() -> None:
+    """A direct 137 beside a laboratory's 121 heard "glucose explains the low sodium" at 216."""
+    assert reasons(with_results(replace(OFFERED, sodium=137), result("glucose", 216))) == []
+
+
 @pytest.mark.parametrize(
     ("glucose", "hours", "expected"),
     [(299, 2, "offer"), (300, 2, "text"), (300, 24, "text"), (300, 25, "offer")],
