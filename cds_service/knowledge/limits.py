@@ -491,6 +491,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     baseline_inpatient_days: timedelta
     desmopressin_egfr_below: Decimal
     desmopressin_critical_below: Decimal
+    desmopressin_bleeding_critical_below: Decimal  # M13
     desmopressin_acts_hours: timedelta  # F25
     # Alert fatigue (B.5 rule 5).
     suppression_inpatient_hours: timedelta

@@ -501,7 +501,7 @@ def likely_urea(case: Case) -> bool:
     Urea holds no water back: the blood is dilute all the same, until urea is measured.
     """
     pseudo = case.pseudo
-    return bool(pseudo and pseudo.is_undiluted and pseudo.no_urea) and _kidneys_fail(case)
+    return bool(pseudo and pseudo.is_undiluted and pseudo.no_urea) and kidneys_fail(case)
 
 
 def undiluted_lines(case: Case) -> list[Line]:
@@ -586,7 +586,7 @@ def _osmole_beside_edema(case: Case, pseudo: Pseudo) -> list[Line]:
     drugs = ", ".join(drug for drug in pseudo.drugs if drug not in long_needed)
     if not drugs:
         return []
-    if case.dialysis or not _kidneys_fail(case):
+    if case.dialysis or not kidneys_fail(case):
         key = "osmole-edema-dialysis" if case.dialysis else "osmole-edema"
         return [line(key, drugs=drugs, value=pseudo.shown, keep=True)]
     return [line("osmole-accumulates", drugs=drugs, value=pseudo.shown, keep=True)]
@@ -598,7 +598,7 @@ def expected_osmoles(case: Case, drugs: Iterable[str]) -> list[str]:
     Immunoglobulin is one no longer if sodium is far lower, or if failing kidneys keep its sugar.
     """
     sets = case.sets
-    small = in_use(case) >= case.limits.osmole_expected_from and not _kidneys_fail(case)
+    small = in_use(case) >= case.limits.osmole_expected_from and not kidneys_fail(case)
     return [
         drug
         for drug in drugs
@@ -619,7 +619,7 @@ def _single_osmole_lines(case: Case, drugs: list[str]) -> list[Line]:
     stop = line("stop-osmole", drugs=", ".join(drugs), keep=True)
     if case.dialysis:
         return [stop, line("dialysis-clears-osmole", keep=True)]
-    return [stop, *lines_of({"dialyze-osmole": _kidneys_fail(case)}, keep=True)]
+    return [stop, *lines_of({"dialyze-osmole": kidneys_fail(case)}, keep=True)]
 
 
 def _lasting_osmole_lines(case: Case, drugs: list[str]) -> list[Line]:
@@ -685,7 +685,7 @@ def high_protein(case: Case) -> Decimal | None:
     return None if protein is None else protein.value
 
 
-def _kidneys_fail(case: Case) -> bool:
+def kidneys_fail(case: Case) -> bool:
     """Returns whether what the kidneys shed stays in the blood: failing, injured, or no urine."""
     problems, window = case.problems, red_flag_window(case)
     acute = problems.has_current(Problem.ACUTE_KIDNEY_INJURY, window)

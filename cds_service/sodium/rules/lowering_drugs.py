@@ -19,6 +19,12 @@ from cds_service.sodium.exposure import Exposure
 from cds_service.sodium.results import Freshness
 from cds_service.sodium.rules.acute_order import AcuteState, acute_state, sodium_now
 from cds_service.sodium.rules.beside_culprit import beside_lines, culprits_beside, pain_options
+from cds_service.sodium.rules.bleeding_dose import (
+    bleeding_advice,
+    bleeding_kidney_lines,
+    bleeding_level,
+    bleeding_variant,
+)
 from cds_service.sodium.rules.book import order_rule
 from cds_service.sodium.rules.braking import (
     VARIANTS,
@@ -672,11 +678,6 @@ def _buttons(
 
 DESMOPRESSIN_ADVICE = {
     "replacement": (line("replacement-never-stop", keep=True), line("check-sodium-dose")),
-    "bleeding": (
-        line("bleeding-limit-fluid", keep=True),
-        line("bleeding-check", keep=True),
-        line("bleeding-other-means"),
-    ),
     "main": (
         line("contraindicated", keep=True),
         line("replacement-keep", keep=True),
@@ -711,8 +712,6 @@ def desmopressin(case: Case, order: Order, drug: DrugMatch) -> Finding:
     require(not saline_beside(case, order, limits.clamp_saline_hours), "clamp")
     if state and purpose == "main":
         return _while_rising(case, drug, state)
-    profound = sodium_below(case, limits.desmopressin_critical_below)
-    loud = lower_if_aging(case, "critical" if profound else "warning")
     partners = beside(case, order, *case.sets.forbidden_with_desmopressin.members)
     names = ", ".join(partner.name for partner in partners)
     # Nocturia is no purpose in diabetes insipidus.
@@ -720,15 +719,15 @@ def desmopressin(case: Case, order: Order, drug: DrugMatch) -> Finding:
     # In diabetes insipidus the drug is no mistake at any sodium.
     acute = acute_state(case) if purpose != "replacement" else None
     return card(
-        {"main": loud, "replacement": "info"}.get(purpose, lower_if_aging(case, "warning")),
-        purpose,
+        _desmopressin_level(case, order, purpose),
+        bleeding_variant(case, order) if purpose == "bleeding" else purpose,
         drug=drug.name,
         na=latest.shown,
         do=[
             *(acute.lines() if acute else []),
             *_repeat_first(case),
             *fluid_beside(case, drug),
-            *DESMOPRESSIN_ADVICE[purpose],
+            *(DESMOPRESSIN_ADVICE.get(purpose) or bleeding_advice(case, order)),
             *([limit_line(case)] if state else []),  # it has its own purpose: how far is left
             *([line(on_the_ward(case, "schedule"))] if purpose == "main" else []),
         ],
@@ -740,6 +739,16 @@ def desmopressin(case: Case, order: Order, drug: DrugMatch) -> Finding:
         ],
         offer=_desmopressin_buttons(case, order, drug, purpose),
     )
+
+
+def _desmopressin_level(case: Case, order: Order, purpose: str) -> Indicator:
+    """Returns how loud the card is: in diabetes insipidus the drug is no mistake (M13)."""
+    if purpose == "replacement":
+        return "info"
+    if purpose == "bleeding":
+        return lower_if_aging(case, bleeding_level(case, order))
+    profound = sodium_below(case, case.limits.desmopressin_critical_below)
+    return lower_if_aging(case, "critical" if profound else "warning")
 
 
 def _while_rising(case: Case, drug: DrugMatch, state: Brake) -> Finding:
@@ -799,7 +808,11 @@ def _before_a_hemostatic_dose(case: Case, order: Order, drug: DrugMatch) -> Find
         "info",
         "hemostatic",
         drug=drug.name,
-        do=[line("bleeding-limit-fluid", keep=True), line("bleeding-check", keep=True)],
+        do=[
+            *bleeding_kidney_lines(case),
+            line("bleeding-limit-fluid", keep=True),
+            line("bleeding-check", keep=True),
+        ],
         why=[line("hemostatic-dose"), *_also_taken(case, drug)],
         offer=[*([] if actionable(case) else [baseline(case)]), sodium_next_day(case)],
     )

@@ -889,7 +889,7 @@ SCENES = (
         says="M13: a dose against bleeding in an acute fall: sodium now",
         order=replace(selected("desmopressin", route="iv"), hemostatic=True),
         story=replace(ward("127"), results=(result("sodium", 136, 20),)),
-        fires={"OS-DDAVP": "warning bleeding"},
+        fires={"OS-DDAVP": "warning bleeding-hold"},
         shows=("order-acute", "bleeding-limit-fluid"),
     ),
     Scene(
