@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from cds_service.engine.finding import Finding
-from cds_service.sodium.results import LabResult
+from cds_service.sodium.snapshot import LabResult
 from tests.sodium.patients import Story, problem, result
 from tests.sodium.rules.orders import Scene, selected, table
 
