@@ -43,6 +43,7 @@ COMPUTED: Mapping[str, tuple[str, ...]] = {
     "never-neuro": ("evidence",),
     "neuro-first": ("evidence",),
     "hypovolemia-rising": (),
+    "order-symptom-dry": ("symptom",),
     "stop-doubtful": (),
     "cirrhosis-kidney-albumin": (),
     "review-decongestion": ("drugs",),

@@ -127,6 +127,7 @@ class Problem(StrEnum):
     BREAST_FEEDING = "breast-feeding"
     HYPERTENSION = "hypertension"
     LABOR = "labor"
+    LETHARGY = "lethargy"
     MYELOMA = "myeloma"
     NAUSEA = "nausea"
     NEPHROTIC = "nephrotic"

@@ -27,6 +27,12 @@ if TYPE_CHECKING:
 
 def dry_signs(case: Case) -> tuple[str, ...]:
     """Returns the weak signs of lost volume if so many of them are there that they count."""
+    signs = single_signs(case)
+    return signs if len(signs) >= case.limits.weak_signs_from else ()
+
+
+def single_signs(case: Case) -> tuple[str, ...]:
+    """Returns each weak sign of lost volume, of which one alone says nothing."""
     window = red_flag_window(case)
     found = (
         Sign.WEIGHT_FALL if _weight_fell(case, window) else "",
@@ -34,8 +40,7 @@ def dry_signs(case: Case) -> tuple[str, ...]:
         _pressure(case, window),
         Sign.HEART_RATE_HIGH if _quick_heart(case, window) else "",
     )
-    signs = tuple([sign for sign in found if sign])
-    return signs if len(signs) >= case.limits.weak_signs_from else ()
+    return tuple([sign for sign in found if sign])
 
 
 def weight_rises(case: Case) -> bool:

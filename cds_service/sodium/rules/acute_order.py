@@ -18,7 +18,10 @@ from cds_service.sodium.rules.gates import (
     osmolality_normal,
     undiluted,
 )
+from cds_service.sodium.rules.vomiting import dry_by_vomiting
 from cds_service.sodium.sodium import Fall
+
+SALINE_FIRST = "order-symptom"  # 3 % saline before any other fluid
 
 
 class AcuteState(Struct, frozen=True, kw_only=True):
@@ -28,6 +31,7 @@ class AcuteState(Struct, frozen=True, kw_only=True):
     symptom: str = ""  # as a fact of a card; empty without one
     critical: bool = False  # the card of the chart is critical for the symptoms
     bolus: bool = False  # 3 % saline may be named
+    dry: bool = False  # vomiting is the only severe symptom, and volume is likely lost
     fall_told: tuple[Line, ...] = ()  # the fall with the next sodium
 
     @property
@@ -54,8 +58,10 @@ class AcuteState(Struct, frozen=True, kw_only=True):
     def lines(self) -> list[Line]:
         """Returns the symptoms with their treatment, and the fall with the next sodium."""
         told = []
-        if self.symptom:
-            key = "order-symptom" if self.bolus else "order-symptom-examine"
+        if self.symptom and self.bolus and self.dry:
+            told.append(line("order-symptom-dry", symptom=self.symptom, keep=True))
+        elif self.symptom:
+            key = SALINE_FIRST if self.bolus else "order-symptom-examine"
             told.append(line(key, symptom=self.symptom, keep=True))
         return [*told, *self.fall_told]
 
@@ -75,6 +81,7 @@ def acute_state(case: Case) -> AcuteState | None:
         fall_told=(fall_line(case, fall, "order-acute"),) if fall else (),
         symptom=symptom or joined("symptom", mild[:2]),
         critical=bool(mild) or emergency(case) or bool(found and found.critical),
+        dry=bool(dry_by_vomiting(case)),
         bolus=names_bolus(case) and not bolus_risen(case) and not doubtful,
     )
 

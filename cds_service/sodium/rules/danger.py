@@ -167,6 +167,12 @@ from cds_service.sodium.rules.room import (
     plain_limit,
     room_of,
 )
+from cds_service.sodium.rules.vomiting import (
+    dry_by_vomiting,
+    thiamine_lines,
+    vomiting_lead,
+    vomiting_lines,
+)
 from cds_service.sodium.sodium import Fall, fall_within
 from cds_service.terminology.types import RecordText
 
@@ -182,7 +188,7 @@ def sodium_emergency(case: Case) -> Finding:
     require_low_sodium(case)
     unexplained = "severe-not-attributable" if case.symptoms.severe else "no-severe-symptom"
     require(emergency(case), unexplained)
-    edema = case.symptoms.brain_edema
+    edema, dry = case.symptoms.brain_edema, _vomiting_leads(case)
     edema_at_higher_sodium = edema and in_use(case) >= case.limits.brain_edema_critical_below
     return card(
         "warning" if edema_at_higher_sodium else "critical",
@@ -201,12 +207,12 @@ def sodium_emergency(case: Case) -> Finding:
                 *surgery_lines(case),
                 *shedding_lines(case),
                 *culprit_lines(case),
-                *leading_risk(case),
+                *([] if dry else leading_risk(case)),
                 *strong_fluid_lines(case),
                 *_untold(
                     _harmful_restriction(case), [*case.restriction.adrenal, *volume_first(case)]
                 ),
-                *([] if eclampsia_lines(case) else obstetric_lines(case)),
+                *([] if dry or eclampsia_lines(case) else obstetric_lines(case)),
                 line("cause-later"),
             ],
         ),
@@ -578,7 +584,8 @@ def _emergency_lines(case: Case) -> list[Line]:
     In adrenal failure hydrocortisone comes before it (F5). That desmopressin is never stopped is
     read before the next sodium.
     """
-    lead = line("edema-advice" if case.symptoms.brain_edema else "emergency", keep=True)
+    dry = _vomiting_leads(case)
+    lead = vomiting_lead(case) if dry else _emergency_lead(case)
     overshoot = _overshoot_watch(case)
     often = "monitor-shedding" if is_acute(case) else "monitor-severe"
     closely = overshoot[0] if overshoot else watch(case, often)
@@ -587,7 +594,7 @@ def _emergency_lines(case: Case) -> list[Line]:
         *lithium_lines(case),
         *eclampsia_lines(case),
         *crisis_lines(case),
-        *shock_lines(case),
+        *([] if dry else shock_lines(case)),
         *irrigation_lines(case),
         *undiluted_lines(case),
         *osmolality_first_lines(case),
@@ -595,8 +602,7 @@ def _emergency_lines(case: Case) -> list[Line]:
         *osmole_unmeasured(case),
         *weak_fluid_lines(case),
     ]
-    waits = not case.symptoms.attributable or not names_bolus(case) or edema_undiluted(case)
-    if waits or osmolality_first(case):
+    if _bolus_waits(case):
         return [*first, *emergency_lines(case), *dialysis_lines(case), closely]
     demyelination = _demyelination(case)
     if demyelination:
@@ -610,9 +616,33 @@ def _emergency_lines(case: Case) -> list[Line]:
     risen = bolus_risen(case)
     if risen:
         return [*first, *risen, *emergency_lines(case), *dialysis_lines(case), closely]
-    bolus = emergency_bolus(case)
     closely = overshoot[0] if overshoot else watch(case, "monitor-emergency")
+    if dry:
+        return [*first, *vomiting_lines(case), *emergency_lines(case), *_then(case), closely]
+    bolus = emergency_bolus(case)
     return [*first, bolus, *emergency_lines(case), *dialysis_lines(case), closely]
+
+
+def _emergency_lead(case: Case) -> Line:
+    return line("edema-advice" if case.symptoms.brain_edema else "emergency", keep=True)
+
+
+def _bolus_waits(case: Case) -> bool:
+    """Returns whether sodium is not the likely cause, or its number is doubtful."""
+    waits = not case.symptoms.attributable or not names_bolus(case) or edema_undiluted(case)
+    return waits or osmolality_first(case)
+
+
+def _vomiting_leads(case: Case) -> bool:
+    """Returns whether lost volume is read before 3 % saline: vomiting may be the cause (F7)."""
+    if not dry_by_vomiting(case) or _bolus_waits(case):
+        return False
+    return not _demyelination(case) and not bolus_risen(case)
+
+
+def _then(case: Case) -> list[Line]:
+    """Returns what follows isotonic saline where vomiting may be the cause."""
+    return [*leading_risk(case), *thiamine_lines(case)]
 
 
 def _overshoot_watch(case: Case) -> list[Line]:

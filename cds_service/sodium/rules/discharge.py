@@ -16,6 +16,7 @@ from cds_service.sodium.case import Case
 from cds_service.sodium.correction_rate import RatePair
 from cds_service.sodium.exposure import Exposure, stopped_lately
 from cds_service.sodium.results import Band
+from cds_service.sodium.rules.acute_order import SALINE_FIRST
 from cds_service.sodium.rules.book import discharge_rule
 from cds_service.sodium.rules.danger import near_lines, over_lines
 from cds_service.sodium.rules.demyelination import (
@@ -227,7 +228,7 @@ def low(case: Case) -> Finding:
                 *salt_tablet_lines(case),
                 *_think_adrenal(case, variant),
                 *surgery_lines(case),
-                *lost_volume_lines(case),
+                *lost_volume_lines(case, bolus_first=_saline_first(first)),
                 *_held_while_dry(case, stay),
                 *_anew_lines(case, again),
                 *_culprit(case, stay),
@@ -264,6 +265,11 @@ def _was_serious(case: Case, stay: Stay, culprits: Mapping[str, Exposure]) -> bo
     lowest = stay.lowest if stay.was_low else None
     serious = lowest is not None and stay.value(lowest) < case.limits.rechallenge_below
     return bool(culprits) and (serious or any(_is_blamed(case, e) for e in culprits.values()))
+
+
+def _saline_first(first: Iterable[Line]) -> bool:
+    """Returns whether the card says 3 % saline before any other fluid."""
+    return any(told.key == SALINE_FIRST for told in first)
 
 
 def _keeps_here(case: Case, stay: Stay) -> NotHomeYet | None:

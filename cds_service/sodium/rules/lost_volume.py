@@ -17,8 +17,11 @@ SHOWN = 2  # the source and a sign: more does not fit into a line
 NOT_BY_LOSS = (Volume.HYPER, Volume.CONFLICT, Volume.ADRENAL)
 
 
-def lost_volume_lines(case: Case) -> list[Line]:
-    """Returns what is lost with what replaces it; without a sign of the loss it is examined."""
+def lost_volume_lines(case: Case, *, bolus_first: bool = False) -> list[Line]:
+    """Returns what is lost with what replaces it; without a sign of the loss it is examined.
+
+    Beside a line that says 3 % saline before any other fluid (`bolus_first`) it comes after that.
+    """
     if not case.sodium.low or rises_fast(case) or case.volume.status in NOT_BY_LOSS:
         return []
     signs = lost_signs(case)
@@ -26,6 +29,8 @@ def lost_volume_lines(case: Case) -> list[Line]:
     if not found:
         return []
     shown = joined("evidence", found[:SHOWN])
+    if bolus_first:
+        return [line("volume-after-bolus", evidence=shown, keep=True)]
     return [line("volume-lost" if signs else "volume-examine", evidence=shown, keep=True)]
 
 
