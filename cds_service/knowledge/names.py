@@ -91,6 +91,7 @@ class DrugName(StrEnum):
     """The ingredients that Python names; each is a table of sodium-drugs.toml."""
 
     BUPROPION = "bupropion"
+    CLOZAPINE = "clozapine"
     TERLIPRESSIN = "terlipressin"
     CONIVAPTAN = "conivaptan"
     PICOSULFATE = "picosulfate"

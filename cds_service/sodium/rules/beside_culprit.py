@@ -8,6 +8,7 @@ from cds_service.knowledge.names import DrugClass
 from cds_service.sodium.case import Case
 from cds_service.sodium.rules.order_helpers import raised_potassium, taken
 from cds_service.sodium.rules.same_group import running_of_group
+from cds_service.sodium.rules.water_intake import diluting_urine
 from cds_service.sodium.tapering import never_abruptly
 from cds_service.terminology.types import DrugMatch
 
@@ -15,6 +16,8 @@ from cds_service.terminology.types import DrugMatch
 def culprits_beside(case: Case, drug: DrugMatch, group: str) -> list[DrugMatch]:
     """Returns the strong drugs that are taken, and may be the cause, beside a start of group B."""
     if group != "B" or taken(case, drug) or raised_potassium(case, drug) is not None:
+        return []
+    if diluting_urine(case, drug) is not None:
         return []
     alike = {other.name for other in running_of_group(case, drug)}
     return [

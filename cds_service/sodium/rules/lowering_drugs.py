@@ -96,6 +96,7 @@ from cds_service.sodium.rules.thiazide_beside_loop import (
     decongests,
     low_potassium_lines,
 )
+from cds_service.sodium.rules.water_intake import diluting_urine, intake_lines
 from cds_service.sodium.snapshot import Order
 from cds_service.sodium.tapering import begun_lately
 from cds_service.sodium.volume import Volume
@@ -176,7 +177,7 @@ def lowering(case: Case, order: Order, drugs: tuple[DrugMatch, ...]) -> Finding:
             order,
             drug,
             advice,
-            removable=group == "A" and indicator != "info" and not _is_kept(case, drug),
+            removable=group == "A" and indicator != "info" and not _is_wanted(case, drug),
         ),
     )
 
@@ -471,6 +472,11 @@ def _is_kept(case: Case, drug: DrugMatch) -> bool:
     return drug.cls == DrugClass.THIAZIDE and keeps_the_thiazide(case)
 
 
+def _is_wanted(case: Case, drug: DrugMatch) -> bool:
+    """Tells whether no removal is offered: it drains the heart, or the intake is the cause."""
+    return _is_kept(case, drug) or diluting_urine(case, drug) is not None
+
+
 def _loop_diuretic_treats(case: Case) -> bool:
     """Tells whether a loop diuretic is a treatment: overload, SIADH, pulmonary edema."""
     treated = case.volume.status in (Volume.HYPER, Volume.EUV)
@@ -606,6 +612,9 @@ def _needed_now(case: Case, drug: DrugMatch) -> list[Line]:
 def _elective_advice(case: Case, order: Order, drug: DrugMatch) -> list[Line]:
     """Returns what to do with a drug that is given in no emergency, as far as the order tells."""
     clearly_low = sodium_below(case, case.limits.lowering_warning_below)
+    intake = intake_lines(case, drug)
+    if intake and drug.cls not in case.sets.against_infection:
+        return [*intake, *_taken_already(case, drug), *pain_options(drug), line("watch-for")]
     lines, same = _needed_now(case, drug) if clearly_low else [], same_group_lines(case, drug)
     beside = beside_lines(case, drug, alert_group(case, order, drug))
     if same and replaces(case, drug):  # the series of sodium stays on the face
@@ -620,13 +629,21 @@ def _elective_advice(case: Case, order: Order, drug: DrugMatch) -> list[Line]:
 
 def _not_now(case: Case, drug: DrugMatch, *, clearly_low: bool) -> list[Line]:
     """Returns that another drug is preferred, or that a drug which is taken is not stopped."""
-    if taken(case, drug) and drug.cls in case.sets.never_abruptly:
-        key = "begun-lately" if begun_lately(case, drug) else "not-abruptly"
-        return [line(key, keep=True, drug=drug.name)]
+    going_on = _taken_already(case, drug)
+    if going_on:
+        return going_on
     if not clearly_low:  # only then one may wait a week for the next sodium
         return [line(on_the_ward(case, "another-drug"), drug=drug.name)]
     told = [] if cirrhosis(case) else low_potassium_lines(case, drug, measure=False)
     return [line("another-drug-or-wait", drug=drug.name), *told]
+
+
+def _taken_already(case: Case, drug: DrugMatch) -> list[Line]:
+    """Returns that a drug which is taken is not stopped abruptly, unless begun days ago."""
+    if not taken(case, drug) or drug.cls not in case.sets.never_abruptly:
+        return []
+    key = "begun-lately" if begun_lately(case, drug) else "not-abruptly"
+    return [line(key, keep=True, drug=drug.name)]
 
 
 def _instead(case: Case, order: Order, drug: DrugMatch) -> list[Line]:

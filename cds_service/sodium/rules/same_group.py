@@ -8,6 +8,7 @@ from cds_service.knowledge.names import DrugClass
 from cds_service.sodium.case import Case
 from cds_service.sodium.exposure import stopped_lately
 from cds_service.sodium.rules.order_helpers import taken
+from cds_service.sodium.rules.water_intake import diluting_urine
 from cds_service.sodium.snapshot import Order
 from cds_service.sodium.tapering import never_abruptly
 from cds_service.terminology.types import DrugMatch
@@ -18,9 +19,12 @@ STOPPED = "stopped"
 def same_group_lines(case: Case, drug: DrugMatch) -> list[Line]:
     """Returns that a drug of the same group may be lowering sodium, and how it is left.
 
-    It is empty for a renewal, and for a drug that is never held up.
+    It is empty for a renewal, for a drug that is never held up, and while the urine is so dilute
+    that no drug is the cause.
     """
     if taken(case, drug) or drug.cls not in case.sets.one_group:
+        return []
+    if diluting_urine(case, drug) is not None:
         return []
     classes, antiseizure = _group_of(case, drug), drug.cls == DrugClass.IMINOSTILBENE
     others = running_of_group(case, drug)
