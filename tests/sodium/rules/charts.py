@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from cds_service.sodium.snapshot import Order, Problem, Setting
+from cds_service.sodium.snapshot import LabResult, Order, Problem, Setting
 from cds_service.terminology.types import Nutrition, RecordText, Saline
 from tests.sodium.patients import Story, ago, isotonic, order, problem, result
 
@@ -470,6 +470,27 @@ WEAK_SIGNS = (
         results=HEAVIER,
         problems=(problem("ckd-4-5", days=900),),
     ),
+)
+
+
+def vomiting(*problems: Problem, results: tuple[LabResult, ...] = (), kg: str = "70") -> Story:
+    """Vomiting as the only severe symptom in a patient whose pressure is low (F7)."""
+    signs = (result("systolic", "86", 1), result("heart-rate", "114", 1), result("weight", kg, 3))
+    return Story(
+        sodium="121",
+        setting="inpatient",
+        problems=(problem("vomiting", days=1, encounter=True), *problems),
+        results=(result("sodium", "139", 24 * 60), *signs, *results),
+    )
+
+
+WITHOUT_POTASSIUM = (result("potassium", "2.6", 2),)
+EUROPEAN_CHARTS = (
+    vomiting(),
+    vomiting(kg="44"),
+    vomiting(results=WITHOUT_POTASSIUM),
+    vomiting(problem("pregnancy", days=60), results=WITHOUT_POTASSIUM),
+    vomiting(results=(*WITHOUT_POTASSIUM, result("urine-sodium", "52", 3)), kg="44"),
 )
 
 AFTER_A_RISE = (

@@ -144,6 +144,14 @@ DISCHARGES = [
         fires={"DC-VAPTAN": "warning adrenal", "DC-LOW": "warning adrenal"},
         shows=("on-vaptan-cortisol",),
     ),
+    Discharge(
+        says="a seizure in a patient who may be dry: the volume comes after the 3 % saline",
+        story=inpatient(
+            "121", problems=(problem("seizure", days=0.1, encounter=True), problem("hypovolemia", days=1))
+        ),
+        fires={"DC-LOW": "critical symptom"},
+        shows=("volume-after-bolus",),
+    ),
     # sodium below 130
     Discharge(
         says="129.9",

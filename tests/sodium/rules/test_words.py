@@ -57,7 +57,7 @@ from tests.sodium.rules.cases import (
     text_of,
     volume,
 )
-from tests.sodium.rules.charts import CHARTS
+from tests.sodium.rules.charts import CHARTS, EUROPEAN_CHARTS
 
 LONGEST_DRUG = "hydrochlorothiazide"
 PACKAGE = Path(cds_service.__file__).parent
@@ -296,6 +296,7 @@ def parts_of_this_run() -> tuple[Part, ...]:
 def gallery(parts: Sequence[Part] = PARTS) -> Iterator[Case]:
     """Cases that walk through every branch, one or two at a time; then charts of stories."""
     yield from (story.case() for story in CHARTS)
+    yield from (story.case("european") for story in EUROPEAN_CHARTS)
     for profile, na, setting in parts:
         base: dict[str, Any] = {"profile": profile, "setting": setting}
         for view, symptoms in product(views(na, profile), SYMPTOMS):
