@@ -168,6 +168,7 @@ from cds_service.sodium.rules.room import (
     room_of,
 )
 from cds_service.sodium.rules.vomiting import (
+    UNTRUE_IF_DRY,
     dry_by_vomiting,
     thiamine_lines,
     vomiting_lead,
@@ -213,7 +214,7 @@ def sodium_emergency(case: Case) -> Finding:
                     _harmful_restriction(case), [*case.restriction.adrenal, *volume_first(case)]
                 ),
                 *([] if dry or eclampsia_lines(case) else obstetric_lines(case)),
-                line("cause-later"),
+                *lines_of({"cause-later": not dry}),
             ],
         ),
         why=[
@@ -223,7 +224,7 @@ def sodium_emergency(case: Case) -> Finding:
             *lines_of({"stop-hypotonic": _stops_hypotonic_too(case)}, keep=True),
             *setting_lines(case),
             *weak_sign_lines(case),
-            *(told for told in background(case) if told not in undiluted_lines(case)),
+            *_emergency_background(case, dry=dry),
         ],
         offer=[
             repeat_sodium(case, priority="stat"),
@@ -232,6 +233,14 @@ def sodium_emergency(case: Case) -> Finding:
         ],
         drugs=suspects(case),
     )
+
+
+def _emergency_background(case: Case, *, dry: bool) -> list[Line]:
+    """Returns the background; if the patient is likely dry, without what says otherwise."""
+    told = [one for one in background(case) if one not in undiluted_lines(case)]
+    if not dry:
+        return told
+    return [*thiamine_lines(case), *(one for one in told if one.key not in UNTRUE_IF_DRY)]
 
 
 def _emergency_variant(case: Case) -> str:
@@ -618,7 +627,8 @@ def _emergency_lines(case: Case) -> list[Line]:
         return [*first, *risen, *emergency_lines(case), *dialysis_lines(case), closely]
     closely = overshoot[0] if overshoot else watch(case, "monitor-emergency")
     if dry:
-        return [*first, *vomiting_lines(case), *emergency_lines(case), *_then(case), closely]
+        risk = leading_risk(case)
+        return [*first, *vomiting_lines(case), *emergency_lines(case), *risk, closely]
     bolus = emergency_bolus(case)
     return [*first, bolus, *emergency_lines(case), *dialysis_lines(case), closely]
 
@@ -638,11 +648,6 @@ def _vomiting_leads(case: Case) -> bool:
     if not dry_by_vomiting(case) or _bolus_waits(case):
         return False
     return not _demyelination(case) and not bolus_risen(case)
-
-
-def _then(case: Case) -> list[Line]:
-    """Returns what follows isotonic saline where vomiting may be the cause."""
-    return [*leading_risk(case), *thiamine_lines(case)]
 
 
 def _overshoot_watch(case: Case) -> list[Line]:

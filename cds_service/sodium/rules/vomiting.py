@@ -15,6 +15,8 @@ from cds_service.sodium.rules.plan import VOMITING_ALONE
 from cds_service.sodium.volume import Volume
 from cds_service.sodium.weak_signs import single_signs
 
+# Lines of the background that vomiting has no sign of lost volume, or comes after the brain.
+UNTRUE_IF_DRY = ("volume-vomiting", "never-severe")
 SHOWN = 3  # signs of lost volume that one line names
 
 
@@ -58,7 +60,7 @@ def vomiting_lead(case: Case) -> Line:
 def thiamine_lines(case: Case) -> list[Line]:
     """Returns thiamine for vomiting that lasts, if the risk of demyelination names it not."""
     named = any(reason in case.sets.needs_thiamine for reason in case.risk.reasons)
-    return [line("vomiting-thiamine", keep=True)] if dry_by_vomiting(case) and not named else []
+    return [line("vomiting-thiamine")] if dry_by_vomiting(case) and not named else []
 
 
 def _may_be_of_the_brain(case: Case) -> bool:

@@ -199,7 +199,7 @@ SCENES = (
         says="M13: desmopressin against a bleeding limits water while sodium rises, and says the room",
         order=DESMOPRESSIN,
         story=rising(117, 112, problem("bleeding-disorder", days=4000)),
-        fires={"OS-DDAVP": "warning bleeding"},
+        fires={"OS-DDAVP": "critical bleeding-hold"},
         shows=("bleeding-limit-fluid", "ceiling-aasld"),
     ),
     Scene(
