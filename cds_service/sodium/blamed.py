@@ -26,7 +26,6 @@ class Harm(Struct, frozen=True, kw_only=True):
     low_sodium: bool
     at: datetime | None = None
     lowest: Sample | None = None  # the lowest sodium that belongs to it
-    recorded: bool = False  # an entry, allergy or reason of a stop blames the class for it
     cause_known: bool = True  # False: sodium was very low once, and nothing says with what
 
 
@@ -44,8 +43,7 @@ def earlier_harm(case: Case, drug: DrugMatch) -> Harm | None:
     """Returns what the record says of an earlier harm by this class of drug (F24)."""
     adverse = [p for p in case.snapshot.problems if drug.cls in _adverse(case, p)]
     measured = _measured(case, drug)
-    recorded = list(_recorded_as_low(case, drug, adverse))
-    low = [*recorded, *_low_while_taken(case, drug), *(s.at for s in measured)]
+    low = [*_recorded_as_low(case, drug, adverse), *(s.at for s in measured)]
     dates = low or [p.since for p in adverse]
     if not dates:
         return _unexplained(case, drug)
@@ -53,7 +51,6 @@ def earlier_harm(case: Case, drug: DrugMatch) -> Harm | None:
     lowest = measured if measured or not low else _very_low(case, drug)
     return Harm(
         low_sodium=bool(low),
-        recorded=bool(recorded),
         at=max((d for d in dates if d), default=None),
         lowest=min(lowest, key=lambda s: s.value, default=None),
     )
@@ -69,14 +66,10 @@ def _recorded_as_low(
     entries = case.snapshot.problems
     yield from (p.since for p in entries if drug.cls in p.blames)
     yield from (p.since for p in adverse if _says_low(case, p))
+    yield from (p.since for p in entries if _was_low_on(case, p, drug))
     yield from (a.recorded for a in case.snapshot.allergies if drug.cls in a.blames)
     ended = [o for o in case.listed if _was_stopped_for_low(case, o, drug)]
     yield from (o.end or o.changed for o in ended)
-
-
-def _low_while_taken(case: Case, drug: DrugMatch) -> list[datetime | None]:
-    """Returns the dates of the entries of low sodium of a time when such a drug was taken."""
-    return [p.since for p in case.snapshot.problems if _was_low_on(case, p, drug)]
 
 
 def _unexplained(case: Case, drug: DrugMatch) -> Harm | None:
@@ -157,7 +150,7 @@ def _very_low(case: Case, drug: DrugMatch) -> list[Sample]:
     present = case.sodium.low and bool(case.exposures.of(drug.cls))
     return [
         sample
-        for sample in (*case.series.remote, *case.series.samples)
+        for sample in case.series.samples
         if case.corrected.get(sample, sample.value) < limits.earlier_low_below
         and not (present and now - sample.at <= limits.earlier_low_days)
     ]

@@ -34,7 +34,6 @@ TRUST = (
     "corrected",
 )  # later ones replace earlier ones
 
-CONFIRMED = frozenset({"final", "amended", "corrected"})
 # Results that are not used for these reasons hide nothing: any other may be the newest and low.
 HIDES_NOTHING = frozenset({Unused.STATUS, Unused.OLD})
 # Of these the record itself has no other value, or a later one in its place.
@@ -404,7 +403,6 @@ class Series(Struct, frozen=True, kw_only=True):
     other_method: Sample | None = None  # of nearly the same time, and disagrees with `latest`
     falsely_low: frozenset[Sample] = frozenset()  # left out of `samples`: a direct one is higher
     rejected: tuple[Rejected, ...] = ()
-    remote: tuple[Sample, ...] = ()  # final and plausible, older than rules look back (F24)
 
 
 def series_of(snapshot: Snapshot, limits: Limits, labs: Mapping[str, Lab]) -> Series:
@@ -412,7 +410,6 @@ def series_of(snapshot: Snapshot, limits: Limits, labs: Mapping[str, Lab]) -> Se
     rejected = [_lost(result, snapshot, limits) for result in snapshot.dropped]
     edges = band_edges(limits)
     usable: list[tuple[LabResult, Sample]] = []
-    remote: list[Sample] = []
     for result in snapshot.labs:
         if result.analyte != Analyte.SODIUM:
             continue
@@ -421,7 +418,6 @@ def series_of(snapshot: Snapshot, limits: Limits, labs: Mapping[str, Lab]) -> Se
             usable.append((result, _sample(result, result.time, edges, limits)))
         elif why is not None:
             rejected.append(_rejected(result, why))
-            remote += _remote(result, why, labs[Analyte.SODIUM], limits)
     single, same = _one_per_draw(usable, limits)
     samples = _without_old_preliminary(single, snapshot.now, limits)
     rejected += [_unkept(sample, Unused.IDENTIFIER) for sample in same]
@@ -437,18 +433,7 @@ def series_of(snapshot: Snapshot, limits: Limits, labs: Mapping[str, Lab]) -> Se
         other_method=other,
         falsely_low=falsely_low,
         rejected=tuple(sorted(rejected, key=_newest_last)),
-        remote=tuple(sorted(remote, key=_time_order)),
     )
-
-
-def _remote(result: LabResult, why: Unused, lab: Lab, limits: Limits) -> list[Sample]:
-    """Returns the sample of a result that nothing but its age keeps from the rules."""
-    sound = result.status in CONFIRMED and not result.comparator
-    if why is not Unused.OLD or not sound or result.time is None:
-        return []
-    if _sodium_rejection(result, lab, too_old=False, limits=limits) is not None:
-        return []
-    return [_sample(result, result.time, band_edges(limits), limits)]
 
 
 def _unkept(sample: Sample, why: Unused) -> Rejected:

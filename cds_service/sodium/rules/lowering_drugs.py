@@ -88,7 +88,7 @@ from cds_service.sodium.rules.order_helpers import (
     taken,
     watched_drugs_of,
 )
-from cds_service.sodium.rules.plan import egfr, fluid_beside, partner_dangers
+from cds_service.sodium.rules.plan import egfr, fluid_beside
 from cds_service.sodium.rules.room import day_limit, limit_line
 from cds_service.sodium.rules.same_group import replaces, running_of_group, same_group_lines
 from cds_service.sodium.rules.thiazide_beside_loop import (
@@ -102,9 +102,7 @@ from cds_service.sodium.tapering import begun_lately
 from cds_service.sodium.volume import Volume
 from cds_service.terminology.types import DrugMatch
 
-RECORDED = "recorded"  # the variant of a drug that the record blames for low sodium (F24)
 AGAIN = "again"  # the variant of a drug with which sodium was profoundly low before (F24)
-NOT_AGAIN = (AGAIN, RECORDED, f"{RECORDED}-undated")
 
 
 def aging_sodium(case: Case) -> bool:
@@ -162,7 +160,7 @@ def lowering(case: Case, order: Order, drugs: tuple[DrugMatch, ...]) -> Finding:
     if danger is not None:
         return danger
     may_wait = group == "A" and not decongests(case, drug)
-    if earlier is not None and earlier.variant in NOT_AGAIN and may_wait:
+    if earlier is not None and earlier.variant == AGAIN and may_wait:
         return _again_while_low(case, drug, earlier, indicator)
     return card(
         lower_if_aging(case, indicator),
@@ -389,17 +387,15 @@ def _earlier_low(case: Case, order: Order, drug: DrugMatch) -> Finding | None:
         return None
     again = _brings_it_back(case, drug, harm)
     date = {"date": at(case, harm.at, day_only=True)} if harm.at else {}
-    profound = _was_profound(case, harm)
-    told = (again and profound) or not harm.cause_known
-    na = {"na": harm.lowest.shown} if harm.lowest and told else {}
+    na = {"na": harm.lowest.shown} if harm.lowest and (again or not harm.cause_known) else {}
     removable = again and alert_group(case, order, drug) == "A" and not case.symptoms.seizure
     removable = removable and not _is_kept(case, drug)
     return card(
         "warning" if again else "info",
-        _earlier_variant(harm, again=again, profound=profound),
+        _earlier_variant(harm, again=again),
         drug=drug.name,
         more_facts={**date, **na},
-        do=[*_earlier_steps(case, order, drug, harm, again=again), "watch-for"],
+        do=[*_earlier_steps(case, drug, harm, again=again), "watch-for"],
         why=[*beers_lines(case, drug), *allergies_unread(case, drug)],
         offer=[
             *([remove(order, drug.name)] if removable and may_remove(case) else []),
@@ -410,51 +406,27 @@ def _earlier_low(case: Case, order: Order, drug: DrugMatch) -> Finding | None:
 
 
 def _brings_it_back(case: Case, drug: DrugMatch, harm: Harm) -> bool:
-    """Tells whether sodium was so low with such a drug that a new dose is a danger (F24).
-
-    What the record blames is such a danger at any age, and without a value.
-    """
-    if drug.tier not in case.sets.check_tiers or not harm.cause_known:
+    """Tells whether sodium was so low with such a drug that a new dose is a danger (F24)."""
+    if drug.tier not in case.sets.check_tiers or harm.lowest is None or harm.at is None:
         return False
-    if harm.recorded:
-        return True
-    return harm.at is not None and _was_profound(case, harm)
+    return harm.cause_known and harm.lowest.value < case.limits.rechallenge_below
 
 
-def _was_profound(case: Case, harm: Harm) -> bool:
-    """Tells whether a value of that time is so low that the summary names it."""
-    return harm.lowest is not None and harm.lowest.value < case.limits.rechallenge_below
-
-
-def _earlier_variant(harm: Harm, *, again: bool, profound: bool) -> str:
-    if again and profound and harm.at:
+def _earlier_variant(harm: Harm, *, again: bool) -> str:
+    if again:
         return AGAIN
     if not harm.cause_known:
         return "earlier-unknown"
     variant = "earlier" if harm.low_sodium else "effect"
-    variant = RECORDED if again else variant
     return variant if harm.at else f"{variant}-undated"
 
 
-def _earlier_steps(
-    case: Case, order: Order, drug: DrugMatch, harm: Harm, *, again: bool
-) -> list[Line | str]:
+def _earlier_steps(case: Case, drug: DrugMatch, harm: Harm, *, again: bool) -> list[str]:
     """Returns what to do; a thiazide lowers sodium again within hours."""
-    if not again:
-        return ["before-and-after" if harm.low_sodium else "which-effect"]
-    back = ["single-dose"] if drug.cls == DrugClass.THIAZIDE else []
-    return [on_the_ward(case, "another-or-early"), *_partner_alone(case, order, drug), *back]
-
-
-def _partner_alone(case: Case, order: Order, drug: DrugMatch) -> list[Line]:
-    """Returns that the partner of a combination can be given alone, if nothing speaks against it.
-
-    A partner that lowers sodium too is no way out.
-    """
-    lowers = any(other.group or other.tier == drug.tier for other in order.drugs if other != drug)
-    if not order.partners or lowers or partner_dangers(case, order.drugs):
-        return []
-    return [line("partner-alone", drug=drug.name, partner=", ".join(order.partners), keep=True)]
+    if again:
+        back = ["single-dose"] if drug.cls == DrugClass.THIAZIDE else []
+        return [on_the_ward(case, "another-or-early"), *back]
+    return ["before-and-after" if harm.low_sodium else "which-effect"]
 
 
 def alert_group(case: Case, order: Order, drug: DrugMatch) -> str:

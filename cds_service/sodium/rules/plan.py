@@ -1072,7 +1072,7 @@ def _combination_line(case: Case, exposure: Exposure) -> Line:
     if partners:
         facts["partner"] = ", ".join(partners)
     key = f"stop-combination{_of_partner(case, orders)}"
-    dangers = partner_dangers(case, [drug for order in orders for drug in order.drugs])
+    dangers = _partner_dangers(case, [drug for order in orders for drug in order.drugs])
     if not dangers:
         return Line(key, facts, keep=True)
     named = dangers[: int(case.limits.suspects_to)]
@@ -1093,7 +1093,7 @@ def _of_partner(case: Case, orders: list[Order]) -> str:
     return "" if plain else "-tapered"
 
 
-def partner_dangers(case: Case, drugs: Iterable[DrugMatch]) -> tuple[str, ...]:
+def _partner_dangers(case: Case, drugs: Iterable[DrugMatch]) -> tuple[str, ...]:
     """Returns what forbids to go on with the partner: lost volume, kidney injury, potassium.
 
     A partner that is not known counts as one that lowers the pressure.

@@ -686,9 +686,8 @@ SCENES = (
             says=f"F24: an adverse effect of a diuretic 700 days ago, {says}",
             order=selected("hydrochlorothiazide"),
             story=at("139", problems=(problem("adverse-effect-diuretic", days=700), *more)),
-            fires={"OS-LOW": "warning recorded"},
-            removes=True,
-            shows=("another-or-early",),
+            fires={"OS-LOW": "info earlier"},
+            shows=("before-and-after",),
         )
         for says, more in (
             ("low sodium as a problem 14 days later", (problem("hyponatremia", days=686),)),
@@ -704,14 +703,13 @@ SCENES = (
                 problems=(problem("adverse-effect-diuretic", days=700),),
                 results=(result("sodium", na, 24 * days),),
             ),
-            fires={"OS-LOW": fires},
-            removes=fires.startswith("warning"),
+            fires={"OS-LOW": f"info {variant}"},
             shows=(line,),
         )
-        for na, days, fires, line in (
-            (131, 714, "warning recorded", "another-or-early"),
-            (131, 715, "info effect", "which-effect"),
-            (140, 700, "info effect", "which-effect"),
+        for na, days, variant, line in (
+            (131, 714, "earlier", "before-and-after"),
+            (131, 715, "effect", "which-effect"),
+            (140, 700, "effect", "which-effect"),
         )
     ),
     Scene(
@@ -738,16 +736,14 @@ SCENES = (
         says="F24: one entry with the code of the effect and of low sodium",
         order=selected("hydrochlorothiazide"),
         story=at("139", problems=(problem("adverse-effect-diuretic", "hyponatremia", days=None),)),
-        fires={"OS-LOW": "warning recorded-undated"},
-        removes=True,
+        fires={"OS-LOW": "info earlier-undated"},
     ),
     Scene(
         says="F24: an entry whose words blame an SSRI, and another SSRI is ordered",
         order=SERTRALINE,
         story=at("139", problems=(problem("hyponatremia", days=500, blames=["ssri"]),)),
-        fires={"OS-LOW": "warning recorded"},
-        removes=True,
-        shows=("another-or-early",),
+        fires={"OS-LOW": "info earlier"},
+        shows=("before-and-after",),
     ),
     Scene(
         says="F24: an entry whose words blame a thiazide, and an SSRI is ordered",

@@ -54,43 +54,6 @@ def lately(
     return Story(sodium=now, sodium_hours=sodium_hours, results=(low,), orders=(stopped,), **more)
 
 
-def years_ago(lowest: str, *, status: str = "final", taken: Any = None, **more: Any) -> Story:
-    """Sodium was so low 780 days ago, further back than other rules look, and is normal now."""
-    stopped = order("hydrochlorothiazide", days=900, ended=taken, status="stopped")
-    low = result("sodium", lowest, 24 * 780, status=status)
-    return Story(sodium="138", sodium_hours=30, results=(low,), orders=(stopped,), **more)
-
-
-EVIDENCE = ("problem", "resolved", "allergy", "stop", "effect")
-# a drug of the class that was taken -> another one that is started, and its class
-RESTARTS = {
-    "hydrochlorothiazide": ("indapamide", "thiazide", "adverse-effect-diuretic"),
-    "citalopram": ("sertraline", "ssri", "adverse-effect-ssri"),
-    "venlafaxine": ("duloxetine", "snri", "adverse-effect-snri"),
-    "carbamazepine": ("oxcarbazepine", "iminostilbene", "adverse-effect-iminostilbene"),
-}
-
-
-def recorded_harm(past: str, evidence: str, days: float | None) -> Story:
-    """A record that blames the class of this drug for low sodium, so many days ago."""
-    _, blamed, effect = RESTARTS[past]
-    story = Story(sodium="138", sodium_hours=30)
-    if evidence == "allergy":
-        when = None if days is None else ago(days=days)
-        return replace(story, allergies=(replace(allergy(blamed), recorded=when),))
-    if evidence == "stop":
-        ended = None if days is None else ago(days=days)
-        stopped = replace(order(past, days=None, status="stopped"), end=ended)
-        return replace(story, orders=(replace(stopped, stopped_for_low=True),))
-    if evidence == "effect":
-        return replace(story, problems=(replace(problem(effect, days=days), low_sodium=True),))
-    active = evidence == "problem"
-    return replace(
-        story, problems=(problem("hyponatremia", days=days, active=active, blames=[blamed]),)
-    )
-
-
-PERINDOPRIL_INDAPAMIDE = replace(selected("indapamide", "perindopril"), partners=("perindopril",))
 REASON = replace(order("hydrochlorothiazide", days=400, status="stopped"), stopped_for_low=True)
 AGAIN = {"OS-LOW": "warning again"}
 SCENES = (
@@ -151,16 +114,14 @@ SCENES = (
         removes=True,
     ),
     Scene(
-        says="F24: an entry due to a thiazide without a value is a warning too",
+        says="F24: an entry due to a thiazide without a value stays information",
         order=selected("hydrochlorothiazide"),
         story=Story(
             sodium="138",
             sodium_hours=30,
             problems=(problem("hyponatremia", days=150, active=False, blames=["thiazide"]),),
         ),
-        fires={"OS-LOW": "warning recorded"},
-        removes=True,
-        shows=("another-or-early", "single-dose"),
+        fires={"OS-LOW": "info earlier"},
     ),
     Scene(
         says="F24: an allergy entry that blames thiazides, and a 113 on record",
@@ -289,9 +250,8 @@ SCENES = (
         says="F24: a reason of the stop names low sodium, and no value is on record",
         order=selected("indapamide"),
         story=Story(sodium="138", sodium_hours=30, orders=(REASON,)),
-        fires={"OS-LOW": "warning recorded-undated"},
-        removes=True,
-        shows=("another-or-early",),
+        fires={"OS-LOW": "info earlier-undated"},
+        shows=("before-and-after",),
     ),
     Scene(
         says="F24: a reason of the stop, its date, and a 119 on record",
@@ -353,94 +313,12 @@ SCENES = (
         story=before("", orders=(order("hydrochlorothiazide", days=400),)),
     ),
     Scene(
-        says="F24: a 116 of two years ago beside a thiazide of that time, cause not on record",
-        order=selected("indapamide"),
-        story=years_ago("116"),
-        fires={"OS-LOW": "info earlier-unknown"},
-        shows=("before-and-after",),
-    ),
-    Scene(
-        says="F24: the partner of the thiazide is given alone",
-        order=PERINDOPRIL_INDAPAMIDE,
-        story=recorded_harm("hydrochlorothiazide", "resolved", 770),
-        fires={"OS-LOW": "warning recorded"},
-        removes=True,
-        shows=("partner-alone", "another-or-early"),
-    ),
-    Scene(
-        says="F24: a weaker drug that the record blames stays information",
-        order=selected("mirtazapine"),
-        story=Story(
-            sodium="138",
-            sodium_hours=30,
-            problems=(problem("hyponatremia", days=None, blames=["antidepressant-fewer"]),),
-        ),
-        fires={"OS-LOW": "info earlier-undated"},
-        shows=("before-and-after",),
-    ),
-    Scene(
-        says="F24: no partner alone in a kidney injury",
-        order=PERINDOPRIL_INDAPAMIDE,
-        story=replace(
-            recorded_harm("hydrochlorothiazide", "allergy", 770),
-            problems=(problem("acute-kidney-injury", days=0.5),),
-        ),
-        fires={"OS-LOW": "warning recorded"},
-        removes=True,
-        hides=("partner-alone",),
-    ),
-    Scene(
         says="M12: with a seizure on record carbamazepine keeps its order",
         order=selected("oxcarbazepine"),
         story=before("carbamazepine", problems=(problem("epilepsy", days=900),)),
         fires=AGAIN,
     ),
 )
-
-
-@pytest.mark.parametrize("profile", ["aasld", "european"])
-@pytest.mark.parametrize("days", [45, 200, 720, 3000, None])
-@pytest.mark.parametrize("evidence", EVIDENCE)
-@pytest.mark.parametrize("past", RESTARTS)
-def test_what_the_record_blames_is_not_started_again(
-    past: str, evidence: str, days: float | None, profile: Any
-) -> None:
-    new, *_ = RESTARTS[past]
-    story = recorded_harm(past, evidence, days)
-    scene = Scene(says="", order=selected(new), story=story, profile=profile)
-    found = scene.outcomes()["OS-LOW"]
-    assert isinstance(found, Finding)
-    variant = "recorded" if days is not None else "recorded-undated"
-    assert (found.indicator, found.variant) == ("warning", variant)
-    assert found.suggestions[0].kind == "remove-draft"
-    assert found.do[0].key == "another-or-early"
-
-
-@pytest.mark.parametrize("profile", ["aasld", "european"])
-@pytest.mark.parametrize("new", ["desmopressin"])
-def test_desmopressin_that_the_record_blames_is_a_warning(new: str, profile: Any) -> None:
-    entry = problem("hyponatremia", days=800, blames=["desmopressin"])
-    story = Story(sodium="138", sodium_hours=30, problems=(entry,))
-    found = Scene(says="", order=selected(new), story=story, profile=profile).outcomes()["OS-DDAVP"]
-    assert isinstance(found, Finding)
-    assert found.indicator == "warning"
-    assert any(told.key == "label-history" for told in found.do)
-
-
-@pytest.mark.parametrize("profile", ["aasld", "european"])
-@pytest.mark.parametrize("new", THIAZIDES)
-def test_a_value_of_years_ago_is_named(new: str, profile: Any) -> None:
-    def told(story: Story) -> tuple[str, str] | None:
-        scene = Scene(says="", order=selected(new), story=story, profile=profile)
-        found = scene.outcomes()["OS-LOW"]
-        return (found.indicator, found.variant) if isinstance(found, Finding) else None
-
-    assert told(years_ago("116")) == ("info", "earlier-unknown")
-    assert told(years_ago("116", taken=770)) == ("warning", "again")
-    blamed = (problem("hyponatremia", days=775, blames=["thiazide"]),)
-    assert told(years_ago("116", problems=blamed)) == ("warning", "again")
-    assert told(years_ago("128", taken=770)) is None
-    assert told(years_ago("116", status="preliminary")) is None
 
 
 @table(SCENES)
