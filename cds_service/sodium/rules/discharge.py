@@ -84,7 +84,9 @@ SAYS_NOW = (
     *("fell-first", "before-leaving"),
 )
 # variants of DC-LOW that repeat sodium before the patient goes
-NOT_STEADY_YET = ("severe", "old", "symptom", "acute", "falling", "fell", "adrenal", "organ")
+NOT_STEADY_YET = (
+    "severe", "old", "symptom", "acute", "falling", "fell", "adrenal", "organ", "unsettled",
+)  # fmt: skip
 # variants of DC-LOW that give their summary to a drug that is written anew
 GIVES_WAY_TO_ANEW = ("fall", "open", "treated", "known")
 

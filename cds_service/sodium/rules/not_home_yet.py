@@ -66,7 +66,7 @@ def not_home_yet(case: Case, stay: Stay) -> NotHomeYet | None:
     if falling is None:
         falling, variant = _falls_on(case, stay), "fell"
     if falling is None:
-        return _adrenal(case, stay) or _organ(case)
+        return _adrenal(case, stay) or _organ(case) or _unsettled(case, stay)
     falls = line("falling-first" if variant == "falling" else "fell-first", keep=True)
     kept = _adrenal(case, stay) or _organ(case)
     if kept is not None and case.sodium.band is not Band.SEVERE:
@@ -96,6 +96,18 @@ def _organ(case: Case) -> NotHomeYet | None:
         return None
     first = (line("senior-first", keep=True), *stop_lines(case))
     return NotHomeYet(variant="organ", why=joined("evidence", found), first=first)
+
+
+def _unsettled(case: Case, stay: Stay) -> NotHomeYet | None:
+    """Returns a sodium far too low that no second value shows to be steady (DISCHARGE).
+
+    In the severe band the card keeps the patient here in any case.
+    """
+    known = case.sodium.stable_since is not None or stay.steady
+    low = in_use(case) < case.limits.discharge_home_from
+    if known or not low or case.sodium.band is Band.SEVERE:
+        return None
+    return NotHomeYet(variant="unsettled", first=(line("senior-first", keep=True),))
 
 
 def failing_organs(case: Case) -> tuple[str, ...]:

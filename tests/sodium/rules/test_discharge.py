@@ -253,7 +253,32 @@ DISCHARGES = [
         fires={"DC-LOW": "critical severe"},
         shows=("senior-first",),
     ),
-    Discharge(says="edge of the severe band", story=inpatient("120"), fires={"DC-LOW": "warning low"}),
+    # far too low, and no second value shows that it is steady
+    Discharge(
+        says="edge of the severe band",
+        story=inpatient("120"),
+        fires={"DC-LOW": "warning unsettled"},
+        shows=("senior-first",),
+    ),
+    Discharge(
+        says="122 as the only value, under a thiazide of eleven days",
+        story=inpatient("122", orders=(order("chlorthalidone", days=11),)),
+        fires={"DC-LOW": "warning unsettled"},
+        shows=("senior-first", "culprit"),
+    ),
+    Discharge(
+        says="122 that still rises",
+        story=inpatient("122", na("118", 26)),
+        fires={"DC-LOW": "warning unsettled"},
+        shows=("senior-first",),
+    ),
+    Discharge(
+        says="122 twice, a day apart",
+        story=inpatient("122", na("122", 26)),
+        fires={"DC-LOW": "warning low"},
+        hides=("senior-first",),
+    ),
+    Discharge(says="125 as the only value", story=inpatient("125"), fires={"DC-LOW": "warning low"}),
     Discharge(
         says="profound by the European profile",
         story=inpatient("124"),
