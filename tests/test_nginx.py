@@ -24,7 +24,7 @@ from cds_service.cli.run import free_port
 from cds_service.demo.stories import Story
 from tests.cli.test_servers import started
 from tests.databases import certified
-from tests.patience import PATIENCE_S
+from tests.patience import PATIENCE_S, UNHURRIED
 from tests.proxy import CONF, MUTUAL_TLS, Proxy, asking_for_certificates, nginx
 from tests.web.heads import (
     CHUNKED,
@@ -58,7 +58,7 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
     }
     service = subprocess.Popen(
         [sys.executable, "-m", "cds_service", "serve"],
-        env=os.environ | environment,
+        env=os.environ | UNHURRIED | environment,
         stderr=subprocess.DEVNULL,
     )
     try:

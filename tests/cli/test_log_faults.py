@@ -16,7 +16,7 @@ import requests
 
 from cds_service.cli.run import free_port
 from tests.cli.test_servers import started
-from tests.patience import PATIENCE_S, until
+from tests.patience import PATIENCE_S, UNHURRIED, until
 
 CALLS = 40
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="/dev/full and sizes of pipes")
@@ -62,7 +62,7 @@ def test_calls_are_answered_and_health_says_that_the_log_is_not_written(
     with log_to(kind) as descriptor:
         process = subprocess.Popen(
             [sys.executable, "-m", "cds_service", "serve", "--workers", str(workers)],
-            env=os.environ | {f"CDS_{name}": value for name, value in chosen.items()},
+            env=os.environ | UNHURRIED | {f"CDS_{name}": value for name, value in chosen.items()},
             stderr=descriptor,
             text=True,
         )

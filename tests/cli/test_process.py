@@ -14,7 +14,7 @@ import pytest
 
 from cds_service.cli.run import free_port
 from tests.cli.test_servers import started
-from tests.patience import PATIENCE_S, until
+from tests.patience import PATIENCE_S, UNHURRIED, until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
@@ -28,7 +28,7 @@ def parent(tmp_path: Path) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
     chosen |= {"DATA_DIR": f"{tmp_path}/data", "PORT": str(port)}
     process = subprocess.Popen(
         [sys.executable, "-m", "cds_service", "serve", "--workers", "2"],
-        env=os.environ | {f"CDS_{name}": value for name, value in chosen.items()},
+        env=os.environ | UNHURRIED | {f"CDS_{name}": value for name, value in chosen.items()},
         stderr=subprocess.DEVNULL,
         umask=0o022,
     )

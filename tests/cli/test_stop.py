@@ -21,7 +21,7 @@ from tests.cli.test_log_faults import CALL, log_to
 from tests.cli.test_process import is_running, workers_of
 from tests.cli.test_servers import started
 from tests.databases import Server
-from tests.patience import PATIENCE_S
+from tests.patience import PATIENCE_S, UNHURRIED
 
 PATIENT_VIEW = "/cds-services/hyponatremia-patient-view"
 DRAIN_S = 1
@@ -48,7 +48,7 @@ def service(folder: Path, url: str, fhir: str) -> Iterator[tuple[subprocess.Pope
     with log_to("a pipe that nobody reads") as descriptor:
         process = subprocess.Popen(
             [sys.executable, "-m", "cds_service", "serve", "--workers", "2"],
-            env=os.environ | {f"CDS_{name}": value for name, value in chosen.items()},
+            env=os.environ | UNHURRIED | {f"CDS_{name}": value for name, value in chosen.items()},
             stderr=descriptor,
             text=True,
         )

@@ -29,7 +29,7 @@ from tests.cli.test_servers import started
 from tests.conftest import NOW
 from tests.databases import Server
 from tests.feedback.deployments import PATIENT_VIEW, a_call, close, deployment, feedback, settle
-from tests.patience import PATIENCE_S, until
+from tests.patience import PATIENCE_S, UNHURRIED, until
 
 
 def serve(
@@ -46,7 +46,7 @@ def serve(
     with (folder / "log.txt").open("a") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "cds_service", "serve", *arguments],
-            env={**os.environ, **settings, **environment},
+            env={**os.environ, **UNHURRIED, **settings, **environment},
             stdout=log,
             stderr=log,
             text=True,

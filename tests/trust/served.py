@@ -19,7 +19,7 @@ import requests
 from cds_service.cli.run import free_port
 from cds_service.demo.stories import Story
 from tests.cli.test_servers import started
-from tests.patience import PATIENCE_S
+from tests.patience import PATIENCE_S, UNHURRIED
 from tests.trust.tokens import BASE, VIEW, token
 
 PATH = f"/cds-services/{VIEW}"
@@ -65,7 +65,7 @@ def served(folder: Path, registry: Path, **environment: str) -> Iterator[Node]:
     with log.open("w") as out:
         process = subprocess.Popen(
             [sys.executable, "-m", "cds_service", "serve"],
-            env=kept | settings | environment,
+            env=kept | UNHURRIED | settings | environment,
             stdout=out,
             stderr=out,
             text=True,
