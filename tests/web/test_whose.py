@@ -79,7 +79,7 @@ def test_a_refused_call_says_of_which_client_and_service_it_was(
 def test_the_line_of_a_call_leaves_out_what_was_neither_sent_nor_read(
     lines: io.StringIO, stories: dict[str, Story], tmp_path: Path
 ) -> None:
-    """It was longer than a kilobyte, and half of it named sources that nobody had asked for."""
+    """The line was longer than a kilobyte: it named sources that were neither sent nor read."""
     app = development(tmp_path, "open_access = true")
     call = a_call(stories["cramps-in-siadh"])
     app.test_client().post(PATIENT_VIEW, json=call)

@@ -151,20 +151,10 @@ def _not_yet(case: Case, order: Order, vaptan: DrugMatch) -> Finding | None:
     """Returns that circulation, volume or kidney come first: no start, and no removal either."""
     if for_polycystic_kidney(case, order) or case.volume.status in (Volume.HYPO, Volume.CSW):
         return None
-    filtration = failing_filtration(case)
-    salt = little_urine_sodium(case) if case.sodium.low else None
-    signs = signs_of_loss(case) if case.sodium.low else ()
-    failing = circulation_fails(case)
-    if failing:
-        variant, facts = "shock", {"why": failing}
-    elif salt is not None:
-        variant, facts = "urine", {"value": number(salt)}
-    elif signs:
-        variant, facts = "signs", {"why": joined("evidence", signs[:2])}
-    elif filtration is not None:
-        variant, facts = "kidney", {"value": number(filtration)}
-    else:
+    found = _comes_first(case)
+    if found is None:
         return None
+    variant, facts = found
     return card(
         "warning",
         variant,
@@ -174,6 +164,21 @@ def _not_yet(case: Case, order: Order, vaptan: DrugMatch) -> Finding | None:
         why=[f"because-{variant}"],
         offer=[sodium_today()],
     )
+
+
+def _comes_first(case: Case) -> tuple[str, dict[str, str]] | None:
+    """Returns what is treated before a vaptan, as a variant with its fact: the worst of them."""
+    failing = circulation_fails(case)
+    if failing:
+        return "shock", {"why": failing}
+    salt = little_urine_sodium(case) if case.sodium.low else None
+    if salt is not None:
+        return "urine", {"value": number(salt)}
+    signs = signs_of_loss(case) if case.sodium.low else ()
+    if signs:
+        return "signs", {"why": joined("evidence", signs[:2])}
+    filtration = failing_filtration(case)
+    return None if filtration is None else ("kidney", {"value": number(filtration)})
 
 
 def interacting_drug_of(order: Order) -> tuple[DrugMatch, ...]:

@@ -135,7 +135,7 @@ def test_the_danger_is_on_the_card_of_each_drug(group: str) -> None:
 
 
 def test_no_drug_of_an_emergency_gets_louder() -> None:
-    """Group C stays information beside a seizure, whatever else is told."""
+    """A drug of group C stays information beside a seizure, at every sodium."""
     for name, sodium in product(GROUPS["C"], ("112", "118", "123")):
         card = Scene(says=name, order=selected(name), story=ill(sodium)).findings().get("OS-LOW")
         assert card is None or card.indicator == "info" or card.variant == "shock", name
