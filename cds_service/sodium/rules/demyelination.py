@@ -7,8 +7,10 @@ from datetime import datetime, time, timedelta
 from msgspec import Struct
 
 from cds_service.engine.finding import Finding, Indicator, Line
-from cds_service.engine.rule import card, line, skip
+from cds_service.engine.rule import card, line, require, skip
 from cds_service.engine.wording import in_hours, joined, number
+from cds_service.knowledge.names import Analyte
+from cds_service.sodium.blind_spots import RISE_UNREAD
 from cds_service.sodium.case import Case
 from cds_service.sodium.correction_rate import RatePair
 from cds_service.sodium.rules.book import chart_rule
@@ -73,6 +75,48 @@ def _rise(case: Case) -> RatePair | None:
     return rate.worst if over else None
 
 
+def _signs_of_unknown_day(case: Case) -> tuple[str, ...]:
+    """Returns the telling signs without a date, which may have come after the rise."""
+    pair, sets = _rise(case), case.sets
+    if pair is None:
+        return ()
+    likely = pair.base < case.limits.rate_danger_base_below
+    wanted = sets.demyelination_signs if likely else sets.demyelination_known
+    undated = (p.concepts for p in case.snapshot.problems if p.active and p.since is None)
+    signs = wanted.among(frozenset().union(*undated))
+    return tuple(sign for sign in signs if sign not in sets.demyelination_unspecific)
+
+
+def _undated(case: Case, signs: tuple[str, ...]) -> Finding:
+    """Returns that such signs are on record, and that their day is not known."""
+    pair = _rise(case) or skip("no-sign-after-a-rise")
+    return card(
+        "warning",
+        "undated",
+        signs=joined("symptom", signs[:2]),
+        rise=number(pair.rise, (case.rate.limit, case.limits.rate_goal)),
+        hours=in_hours(pair.span),
+        date=on_day(case, pair.end.at),
+        do=[
+            line("demyelination-new", keep=True),
+            line("demyelination-other", keep=True),
+            watch(case, "repeat-by"),
+        ],
+        offer=[repeat_sodium(case, priority="urgent")],
+    )
+
+
+def _rise_may_be_unread(case: Case) -> bool:
+    """Returns whether a telling sign is new, and a sodium of these days could not be read."""
+    begins = case.snapshot.now - case.limits.rate_remembered_days
+    read = case.snapshot.complete(Analyte.SODIUM) and case.sodium.unread_since(begins) is None
+    if read or _rise(case) is not None:
+        return False
+    new = frozenset().union(*(p.concepts for p in case.snapshot.problems if _is_new(p, begins)))
+    signs = case.sets.demyelination_signs.among(new)
+    return any(sign not in case.sets.demyelination_unspecific for sign in signs)
+
+
 def _is_new(problem: Problem, begins: datetime) -> bool:
     """Whether the problem is active and was recorded then or later.
 
@@ -100,8 +144,17 @@ def demyelination_care(case: Case, found: Demyelination, said: list[Line]) -> li
 
 @chart_rule("PV-ODS")
 def signs_after_a_rise(case: Case) -> Finding:
-    """The card comes if signs of demyelination were recorded after sodium rose too fast (F4)."""
-    found = demyelination(case) or skip("no-sign-after-a-rise")
+    """The card comes if signs of demyelination were recorded after sodium rose too fast (F4).
+
+    It is not silent about a sign or a sodium of these days that could not be read.
+    """
+    found = demyelination(case)
+    if found is None:
+        undated = _signs_of_unknown_day(case)
+        if undated:
+            return _undated(case, undated)
+        require(not _rise_may_be_unread(case), RISE_UNREAD)
+        skip("no-sign-after-a-rise")
     return card(
         found.indicator,
         signs=found.shown,

@@ -496,6 +496,13 @@ EUROPEAN_CHARTS = (
 AFTER_A_RISE = (
     after_a_rise(problem("dysarthria", "dysphagia", days=0.5)),
     after_a_rise(problem("gait", days=3), sodium="131"),
+    after_a_rise(problem("dysarthria", days=None)),
+    Story(
+        sodium="131",
+        setting="inpatient",
+        problems=(problem("dysarthria", days=1),),
+        results=(result("sodium", "108", 80, unit="furlong"), result("sodium", "130", 26)),
+    ),
 )
 
 CHARTS: tuple[Story, ...] = (

@@ -8,12 +8,12 @@ import pytest
 from msgspec.structs import replace
 
 from cds_service.engine.cards import FACE_BULLETS
-from cds_service.engine.finding import Finding
+from cds_service.engine.finding import Finding, Silence
 from cds_service.sodium.case import Case
 from cds_service.sodium.rules.book import BOOK
 from cds_service.sodium.snapshot import LabResult, Order, Problem
 from tests.sodium.patients import Story, isotonic, order, problem, result
-from tests.sodium.rules.cases import fired, keys, summary
+from tests.sodium.rules.cases import fired, keys, part_keys, summary
 from tests.sodium.rules.charts import after_a_rise
 
 TELLING = ("myelinolysis", "locked-in", "tetraplegia", "dysarthria", "dysphagia", "coma", "stupor")
@@ -52,7 +52,7 @@ def test_a_sign_on_the_chart_is_no_reason_to_come_back_for_it(
         ("no sign", after_a_rise()),
         ("from before the rise", after_a_rise(problem("dysarthria", days=6))),
         ("from its first day", after_a_rise(problem("confusion", days=5.2))),
-        ("without a date", after_a_rise(problem("dysphagia", days=None))),
+        ("unspecific and without a date", after_a_rise(problem("confusion", days=None))),
         ("over again", after_a_rise(problem("dysarthria", days=1, active=False))),
         (
             "a slow rise",
@@ -68,6 +68,30 @@ def test_a_sign_on_the_chart_is_no_reason_to_come_back_for_it(
 def test_what_is_no_sign_of_this_rise(says: str, story: Story) -> None:
     assert "PV-ODS" not in fired(story.case()), says
     assert all(f.variant != "signs" for f in at_discharge(story.case()).values())
+
+
+@pytest.mark.parametrize("sign", ["dysphagia", "dysarthria", "tetraplegia", "myelinolysis"])
+@pytest.mark.parametrize("encounter", [False, True])
+def test_a_telling_sign_without_a_date_is_told_and_asked_for(sign: str, encounter: bool) -> None:
+    """Its date could not be read, or was never sent: it may have come after the rise."""
+    found = fired(after_a_rise(problem(sign, days=None, encounter=encounter)).case())["PV-ODS"]
+    assert (found.indicator, found.variant) == ("warning", "undated")
+    assert "demyelination-new" in part_keys(found)
+
+
+@pytest.mark.parametrize("days", [0.5, 6])
+@pytest.mark.parametrize("sign", ["dysarthria", "gait"])
+def test_a_new_sign_beside_a_sodium_that_could_not_be_read_is_no_silence(
+    sign: str, days: float
+) -> None:
+    """A sodium that was not read may be what it rose from."""
+    results = (result("sodium", "108", 24 * days, unit="furlong"), result("sodium", "139", 2))
+    story = Story(
+        sodium="139", setting="inpatient", problems=(problem(sign, days=1),), results=results
+    )
+    outcome = BOOK.chart["PV-ODS"](story.case())
+    assert isinstance(outcome, Silence)
+    assert outcome.reason == ("rise-unread" if sign == "dysarthria" else "no-sign-after-a-rise")
 
 
 def test_the_reason_of_a_visit_after_the_rise_counts() -> None:
