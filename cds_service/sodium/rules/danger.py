@@ -1142,7 +1142,8 @@ def mild(case: Case) -> Finding:
         require(not _quiet_chronic(case), "stable-chronic", na=shown_sodium(case))
     fall, since, drugs = case.sodium.down, case.sodium.stable_since, suspects(case)
     crisis = adrenal_crisis(case)
-    usual: Indicator = "warning" if volume_leaves(case) else "info"
+    pressing = volume_leaves(case) or bool(case.volume.shock)
+    usual: Indicator = "warning" if pressing else "info"
     indicator: Indicator = "critical" if crisis else usual
     variant = "adrenal" if crisis else _mild_variant(case)
     if not case.worded:

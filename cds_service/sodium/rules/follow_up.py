@@ -203,7 +203,7 @@ def _due(case: Case, *, long_known: bool = False) -> tuple[timedelta, Priority]:
     if moving is not None:
         return moving - case.sodium.age, "urgent"
     mild = case.sodium.band is Band.MILD or long_known
-    if mild and same_day(case):
+    if (mild and same_day(case)) or (case.volume.shock and not inpatient(case)):
         return NOW, "urgent"
     if inpatient(case) and not long_known and moves(case):
         return limits.repeat_near_hours - case.sodium.age, "urgent"

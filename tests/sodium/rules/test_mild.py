@@ -382,3 +382,20 @@ def test_the_next_sodium_is_due_by_setting_and_symptom(
 def test_an_overdue_repeat_is_suggested_for_now() -> None:
     case = a_case("130", setting="outpatient", sodium=sodium("130", hours=20 * 24))
     assert kinds(fired(case)["PV-MILD"])[0] == "repeat-sodium-now"
+
+
+@pytest.mark.parametrize("setting", ["inpatient", "outpatient"])
+@pytest.mark.parametrize("systolic", ["78", "86"])
+@pytest.mark.parametrize("profile", ["aasld", "european"])
+def test_m9_with_a_low_pressure_it_is_a_warning_and_sodium_is_due_the_same_day(
+    profile: str, systolic: str, setting: Any
+) -> None:
+    """At 127 with 78 mmHg the card was information, and sodium due three days later."""
+    signs = (result("systolic", systolic, 1), result("heart-rate", "128", 1))
+    earlier = (result("sodium", "132", 190), result("sodium", "137", 400))
+    story = Story(sodium="127", setting=setting, results=(*signs, *earlier))
+    (found,) = [f for f in fired(story.case(profile)).values() if f.rule in ("PV-MILD", "PV-MOD")]
+    assert found.indicator == "warning"
+    (repeat,) = [s for s in found.suggestions if s.kind.startswith("repeat-sodium")]
+    assert repeat.within is not None
+    assert repeat.within <= timedelta(hours=4)
