@@ -531,6 +531,7 @@ class ConceptSets(Struct, frozen=True, forbid_unknown_fields=True):
     ended_statuses: StatusSet  # a prescription that no stop concerns
     # lines of cards, for what is among the first of them
     raising_lines: LineSet  # beside one of them a card says how far sodium may rise (F32)
+    not_dry_lines: LineSet  # left out of a card that leads with lost volume (F7)
     goal_lines: LineSet  # they say the goal
     carrying_lines: LineSet  # that is said in the first of these
     # adverse-effect problem -> the drug classes it blames

@@ -168,7 +168,6 @@ from cds_service.sodium.rules.room import (
     room_of,
 )
 from cds_service.sodium.rules.vomiting import (
-    UNTRUE_IF_DRY,
     dry_by_vomiting,
     thiamine_lines,
     vomiting_lead,
@@ -240,7 +239,8 @@ def _emergency_background(case: Case, *, dry: bool) -> list[Line]:
     told = [one for one in background(case) if one not in undiluted_lines(case)]
     if not dry:
         return told
-    return [*thiamine_lines(case), *(one for one in told if one.key not in UNTRUE_IF_DRY)]
+    untrue = case.sets.not_dry_lines.names
+    return [*thiamine_lines(case), *(one for one in told if one.key not in untrue)]
 
 
 def _emergency_variant(case: Case) -> str:

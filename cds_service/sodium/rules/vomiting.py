@@ -15,8 +15,6 @@ from cds_service.sodium.rules.plan import VOMITING_ALONE
 from cds_service.sodium.volume import Volume
 from cds_service.sodium.weak_signs import single_signs
 
-# Lines of the background that vomiting has no sign of lost volume, or comes after the brain.
-UNTRUE_IF_DRY = ("volume-vomiting", "never-severe")
 SHOWN = 3  # signs of lost volume that one line names
 
 
